@@ -1,0 +1,76 @@
+/** The bitmaps of a qcow2 image, read without QEMU, in bounded memory.
+ *
+ * Only the header, the bitmaps extension and what it points to are read, so the image may be of any
+ * cluster size and refcount width, with external data file, compression, encryption, backing file or
+ * extended L2.  Every offset and length is checked before it is used; a malformed image is refused
+ * with IMAGE_CORRUPT and never costs more than the documented memory.
+ * Source: docs/interop/qcow2.txt of QEMU ("Bitmaps extension", "Bitmap directory", "Bitmap table").
+ *
+ * Memory: the directory (at most 64 MiB, and about its own size) plus a few KiB per bf_bits in use.
+ * Threads: an open reader may be read from several threads at once.
+ */
+#ifndef CARRIER_READER_H
+#define CARRIER_READER_H
+
+#include "base/cleanup.h"
+#include "carrier/blob.h"
+#include "model/bits.h"
+#include "model/catalog.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bf_reader;
+
+struct bf_image_info {
+    uint64_t virtual_size_bytes;
+    uint64_t cluster_size_bytes;
+    uint32_t nr_bitmaps;
+    bool has_bitmaps_extension;
+    bool bitmaps_stale;   /* there is an extension, but a program that does not know bitmaps wrote the
+                             image since (autoclear bit 0 is off): they count as absent */
+    bool dirty;           /* incompatible bit 0: not closed cleanly, refcounts may be wrong */
+    bool corrupt;         /* incompatible bit 1 */
+    bool external_data;   /* incompatible bit 2 */
+    bool encrypted;
+    bool has_backing;
+};
+
+/** One bitmap of the image as its directory describes it. */
+struct bf_image_bitmap {
+    const char *name; /* borrowed from the reader, NUL-terminated */
+    struct bf_geometry geometry;
+    bool recording;       /* flag `auto` */
+    bool in_use;          /* flag `in_use`: not closed cleanly; the bits must not be used */
+    const char *unusable; /* NULL, or why the bits cannot be read: in use, or unknown extra data that
+                             is not compatible */
+};
+
+/** Takes @blob over, on failure too.  Errors: NOT_QCOW2, QCOW2_V2, QCOW2_FEATURE (by name),
+ *  IMAGE_CORRUPT (what and where), IO, NO_MEMORY. */
+int bf_reader_open(struct bf_blob *blob, struct bf_reader **ret_reader, struct bf_error *err);
+
+/** bf_blob_open_file() and bf_reader_open(). */
+int bf_reader_open_path(const char *path, unsigned blob_flags, struct bf_reader **ret_reader,
+                        struct bf_error *err);
+void bf_reader_free(struct bf_reader *reader);
+BF_DEFINE_CLEANUP(struct bf_reader *, bf_reader_free)
+
+const struct bf_image_info *bf_reader_image(const struct bf_reader *reader);
+void bf_reader_bitmap(const struct bf_reader *reader, uint32_t index,
+                      struct bf_image_bitmap *ret_bitmap);
+
+/** Errors: BITMAP_NOT_FOUND. */
+int bf_reader_find(const struct bf_reader *reader, const char *name, uint32_t *ret_index,
+                   struct bf_error *err);
+
+/** The bits of bitmap @index; valid as long as the reader.  Errors: BITMAP_INCONSISTENT with the
+ *  reason.  The table is checked as it is walked: reads may still fail with IMAGE_CORRUPT, and with
+ *  IMAGE_CHANGED when the file was changed or replaced after it was opened. */
+int bf_reader_bits(struct bf_reader *reader, uint32_t index, struct bf_bits *ret_bits,
+                   struct bf_error *err);
+
+/** Errors: IMAGE_CHANGED. */
+int bf_reader_check_unchanged(struct bf_reader *reader, struct bf_error *err);
+
+#endif
