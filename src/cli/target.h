@@ -1,0 +1,57 @@
+/** A TARGET of the command line: a qcow2 image or carrier, an archive folder (or a folder of
+ * carriers), or the NBD URI of a bitferry server.  Whatever it is, it gives a catalog and the bits.
+ */
+#ifndef CLI_TARGET_H
+#define CLI_TARGET_H
+
+#include "base/cleanup.h"
+#include "carrier/writer.h"
+#include "command.h"
+#include "model/bits.h"
+#include "model/catalog.h"
+
+struct bf_target;
+
+enum bf_target_kind {
+    BF_TARGET_IMAGE,
+    BF_TARGET_FOLDER,
+    BF_TARGET_SERVER,
+};
+
+struct bf_target_options {
+    const struct bf_arguments *args; /* borrowed while the target lives: progress and notes */
+    const char *tls_certificates;    /* borrowed; NULL: none */
+    uint64_t deadline_ms;            /* of a server; 0: BF_TARGET_DEADLINE_MS */
+    bool force_share;                /* read images that are in use */
+    bool summarize;                  /* read every bitmap for count and digest; a server's index has
+                                        them anyway */
+};
+
+enum { BF_TARGET_DEADLINE_MS = 30000 };
+
+/** Errors: as the layers below; a server without bitferry's index is UNSUPPORTED, with what it
+ * exports in the text.  A URI that names one bitmap gives a catalog of that bitmap only. */
+int bf_target_open(const char *text, const struct bf_target_options *options,
+                   struct bf_target **ret_target, struct bf_error *err);
+void bf_target_free(struct bf_target *target);
+BF_DEFINE_CLEANUP(struct bf_target *, bf_target_free)
+
+enum bf_target_kind bf_target_kind(const struct bf_target *target);
+
+/** Borrowed. */
+const struct bf_catalog *bf_target_catalog(const struct bf_target *target);
+
+/** The bits of one bitmap of the catalog, readable as long as the target lives.  From a server they
+ * are pulled first, into a file without a name, and their digest is checked against the index.
+ *  Errors: BITMAP_NOT_FOUND, BITMAP_INCONSISTENT, DIGEST_MISMATCH, and what the source says. */
+int bf_target_bits(struct bf_target *target, const char *disk, const char *bitmap,
+                   struct bf_bits *ret_bits, struct bf_error *err);
+
+/** Write one bitmap of the catalog into a carrier under way as @spec says (its granularity must be
+ * that of the catalog); what was written is checked against the catalog's digest, if that has one.
+ *  After an error the carrier is of no use. */
+int bf_target_copy(struct bf_target *target, const char *disk, const char *bitmap,
+                   struct bf_writer *writer, const struct bf_bitmap_spec *spec,
+                   struct bf_summary *ret_summary, struct bf_error *err);
+
+#endif
