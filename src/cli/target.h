@@ -23,8 +23,6 @@ struct bf_target_options {
     const char *tls_certificates;    /* borrowed; NULL: none */
     uint64_t deadline_ms;            /* of a server; 0: BF_TARGET_DEADLINE_MS */
     bool force_share;                /* read images that are in use */
-    bool summarize;                  /* read every bitmap for count and digest; a server's index has
-                                        them anyway */
 };
 
 enum { BF_TARGET_DEADLINE_MS = 30000 };
@@ -38,8 +36,17 @@ BF_DEFINE_CLEANUP(struct bf_target *, bf_target_free)
 
 enum bf_target_kind bf_target_kind(const struct bf_target *target);
 
-/** Borrowed. */
+/** Borrowed; valid until the next bf_target_select().  Counts and digests are there if the source tells
+ *  them (a server's index does), or after bf_target_summarize(). */
 const struct bf_catalog *bf_target_catalog(const struct bf_target *target);
+
+/** Keep only what the user chose; an option that was not given chooses all.  Errors: NOT_FOUND for a
+ *  disk, BITMAP_NOT_FOUND for a bitmap that is not there. */
+int bf_target_select(struct bf_target *target, const struct bf_option_values *disks,
+                     const struct bf_option_values *bitmaps, struct bf_error *err);
+
+/** Read every consistent bitmap of the catalog that has no count and digest yet. */
+int bf_target_summarize(struct bf_target *target, struct bf_error *err);
 
 /** The bits of one bitmap of the catalog, readable as long as the target lives.  From a server they
  * are pulled first, into a file without a name, and their digest is checked against the index.
