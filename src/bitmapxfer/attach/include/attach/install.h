@@ -12,6 +12,7 @@
 #ifndef ATTACH_INSTALL_H
 #define ATTACH_INSTALL_H
 
+#include "attach/work_folder.h"
 #include "base/error.h"
 #include "model/bits.h"
 #include "model/summary.h"
@@ -41,22 +42,21 @@ struct bf_install_options {
     const struct bf_install_bitmap *bitmaps;
     size_t nr_bitmaps;
     bool replace;          /* an existing bitmap of the same name is replaced, else refused */
-    bool dry_run;          /* all checks, nothing staged, nothing changed */
+    bool dry_run;          /* every check up to the loading, then stop */
     const char *key_file;  /* passphrase of an encrypted image, or NULL */
     const char *qsd_path;  /* NULL: qemu-storage-daemon from PATH */
     uint64_t deadline_ms;  /* for every single step */
-    void (*step)(void *ctx, enum bf_install_step step); /* may be NULL */
+    /** May be NULL.  A non-zero return ends the work with INTERRUPTED; from PUBLISH on it is ignored. */
+    int (*step)(void *ctx, enum bf_install_step step);
     void *ctx;
 };
 
-/** Errors: IMAGE_IN_USE, WORK_IN_PROGRESS (another bitferry), READ_ONLY, PERMISSION, NOT_QCOW2, QCOW2_V2,
+/** @folder is that of options->image_path; the carrier may lie in it, and it is the caller's to close.
+ *  Errors: IMAGE_IN_USE, READ_ONLY, PERMISSION, NOT_QCOW2, QCOW2_V2,
  *  IMAGE_CORRUPT, SIZE_MISMATCH (carrier and image), BITMAP_EXISTS, BITMAP_NOT_FOUND, DIGEST_MISMATCH,
  *  NO_SPACE, CHILD_FAILED, QMP_ERROR, DEADLINE; the image is as it was.  After a failure in
  *  BF_INSTALL_REREAD it is not, and the text says so. */
-int bf_install(const struct bf_install_options *options, struct bf_error *err);
-
-/** Remove what a killed run left on @image_path, if anything: called by bf_install() itself. */
-int bf_install_recover(const char *image_path, const char *qsd_path, uint64_t deadline_ms,
-                       bool *ret_found, struct bf_error *err);
+int bf_install(struct bf_work_folder *folder, const struct bf_install_options *options,
+               struct bf_error *err);
 
 #endif
