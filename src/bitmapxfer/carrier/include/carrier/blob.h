@@ -1,4 +1,7 @@
-/** Bytes that a qcow2 image is read from: a file, memory (tests, fuzzing), or an NBD export. */
+/** Bytes that a qcow2 image is read from: a file, memory (tests, fuzzing), or an NBD export.
+ *
+ * Messages of `ops` and of bf_blob_read() leave the name out: the reader puts it in front of them.
+ */
 #ifndef CARRIER_BLOB_H
 #define CARRIER_BLOB_H
 
@@ -28,7 +31,7 @@ struct bf_blob {
 
 enum bf_blob_flags {
     /** Read although another process may be writing (`qemu-img -U`).  What is read may be stale or
-     *  torn: for looking only, never for carrying. */
+     *  torn, and a change is not noticed: for looking only, never for carrying. */
     BF_BLOB_FORCE_SHARE = 1 << 0,
 };
 
@@ -39,7 +42,7 @@ enum bf_blob_flags {
 int bf_blob_open_file(const char *path, unsigned flags, struct bf_blob **ret_blob,
                       struct bf_error *err);
 
-/** Borrows @bytes. */
+/** Borrows @bytes for the life of the blob. */
 int bf_blob_open_memory(const void *bytes, uint64_t size_bytes, struct bf_blob **ret_blob,
                         struct bf_error *err);
 
