@@ -17,13 +17,14 @@
 
 enum bf_run_kind {
     BF_RUN_CLEAN, /* every bit is 0 */
-    BF_RUN_DIRTY, /* every bit up to the last of the bitmap is 1 (the padding behind it is 0) */
+    BF_RUN_DIRTY, /* every bit up to the last of the bitmap is 1 (the padding behind it is 0; a
+                     run that is nothing but padding may be of either kind) */
     BF_RUN_MIXED, /* read it to know; it may still be all clean or all dirty */
 };
 
 struct bf_bits_ops {
-    /** Copy packed bits.  The caller keeps offset + nr_bytes within the packed length.  Padding bits
-     *  past the last bit read as 0, whatever the source holds. */
+    /** Copy packed bits.  Called only by bf_bits_read(), which keeps offset + nr_bytes within the
+     *  packed length and makes the padding behind the last bit 0, whatever is left there. */
     int (*read)(void *ctx, uint64_t offset_bytes, uint8_t *buf, uint64_t nr_bytes,
                 struct bf_error *err);
 
@@ -44,11 +45,12 @@ enum {
     BF_WINDOW_BYTES = 64 << 10, /* how much the streaming functions of this layer hold at a time */
 };
 
-/** bits->ops->read() with the range checked (INVALID). */
+/** bits->ops->read() with the range checked (INVALID) and the padding made 0. */
 int bf_bits_read(const struct bf_bits *bits, uint64_t offset_bytes, uint8_t *buf, uint64_t nr_bytes,
                  struct bf_error *err);
 
-/** bits->ops->run() with the range checked and the answer clipped to what was asked. */
+/** bits->ops->run() with the range checked (INVALID, also for @max_bytes 0) and the answer clipped
+ *  to what was asked. */
 int bf_bits_run(const struct bf_bits *bits, uint64_t offset_bytes, uint64_t max_bytes,
                 enum bf_run_kind *ret_kind, uint64_t *ret_nr_bytes, struct bf_error *err);
 
@@ -60,7 +62,7 @@ void bf_bits_fill_dirty(const struct bf_geometry *geometry, uint64_t offset_byte
 void bf_bits_mask_padding(const struct bf_geometry *geometry, uint64_t offset_bytes, uint8_t *buf,
                           uint64_t nr_bytes);
 
-/** Sources without storage: every bit clean, every bit dirty. */
+/** Sources without storage: every bit clean, every bit dirty.  @geometry is copied. */
 struct bf_bits bf_bits_clean(const struct bf_geometry *geometry);
 struct bf_bits bf_bits_dirty(const struct bf_geometry *geometry);
 

@@ -14,9 +14,9 @@ int bf_bits_each_extent(const struct bf_bits *bits,
                         int (*function)(void *ctx, const struct bf_extent *extent), void *ctx,
                         struct bf_error *err);
 
-/** Where the dirty blocks lie, coarsely: cell i of @nr_cells gets how many of its bits are dirty and
- *  how many it has; the cells divide the disk as evenly as bits allow, each bit in exactly one cell.
- *  Fewer bits than cells: the cells past the last bit get nr_bits 0. */
+/** Where the dirty blocks lie, coarsely: cell i of @nr_cells gets how many of its bits are dirty
+ *  and how many it has; the cells divide the disk as evenly as bits allow, each bit in exactly one
+ *  cell. Fewer bits than cells: the cells past the last bit get nr_bits 0. */
 struct bf_heat_cell {
     uint64_t nr_dirty_bits;
     uint64_t nr_bits;

@@ -1,10 +1,10 @@
 /** The shape of a dirty bitmap: how large the disk is and how much of it one bit stands for.
  *
  * Bit i covers the bytes [i * granularity, (i + 1) * granularity) of the disk; the last bit may
- * reach past the end.  *Packed bits* are the form in which a bitmap is stored, sent and hashed: bit i
- * is bit (i % 8) of byte (i / 8), padded with zero bits to a multiple of 8 bytes.  That is what QEMU
- * keeps in qcow2 bitmap clusters and what x-debug-block-dirty-bitmap-sha256 hashes (measured on QEMU
- * 7.2 and 10.0; hbitmap_sha256() in util/hbitmap.c).
+ * reach past the end.  *Packed bits* are the form in which a bitmap is stored, sent and hashed: bit
+ * i is bit (i % 8) of byte (i / 8), padded with zero bits to a multiple of 8 bytes.  That is what
+ * QEMU keeps in qcow2 bitmap clusters and what x-debug-block-dirty-bitmap-sha256 hashes (measured
+ * on QEMU 7.2 and 10.0; hbitmap_sha256() in util/hbitmap.c).
  */
 #ifndef MODEL_GEOMETRY_H
 #define MODEL_GEOMETRY_H
@@ -27,7 +27,8 @@ struct bf_geometry {
  *  than QEMU can store (BF_PACKED_MAX_BYTES). */
 int bf_geometry_check(const struct bf_geometry *geometry, struct bf_error *err);
 
-/** Number of bits: ceil(disk size / granularity). */
+/** Number of bits: ceil(disk size / granularity); at most 2^32 in a geometry that was checked, so
+ *  that bits times granularity never overflows (2^63 at most). */
 uint64_t bf_geometry_nr_bits(const struct bf_geometry *geometry);
 
 /** Length of the packed bits: ceil(bits / 64) * 8. */

@@ -2,6 +2,7 @@
 #ifndef MODEL_SUMMARY_H
 #define MODEL_SUMMARY_H
 
+#include "base/cleanup.h"
 #include "model/bits.h"
 
 #include <stdbool.h>
