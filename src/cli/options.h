@@ -35,7 +35,9 @@
         .repeatable = true, .help = "only this bitmap"                                             \
     }
 
-/** The largest --deadline: a day. */
-enum { BF_DEADLINE_MAX_S = 86400 };
+/** Of a BF_OPTION_DEADLINE at @index, in milliseconds; BF_TARGET_DEADLINE_MS if it was not given.
+ *  Errors: USAGE. */
+int bf_option_deadline(const struct bf_arguments *args, size_t index, uint64_t *ret_deadline_ms,
+                       struct bf_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "progress.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "interrupt.h"
 #include "output.h"
@@ -32,6 +33,18 @@ void bf_meter_begin(struct bf_meter *meter, const struct bf_arguments *args, con
     };
     (void)snprintf(meter->label, sizeof meter->label, "%s", label);
     bf_say_step(args, "%s", label);
+}
+
+void bf_meter_begin_bitmap(struct bf_meter *meter, const struct bf_arguments *args,
+                           const char *verb, const char *disk, const char *bitmap)
+{
+    BF_CLEANUP(bf_freep) char *safe_disk = bf_escape(disk);
+    BF_CLEANUP(bf_freep) char *safe_bitmap = bf_escape(bitmap);
+    char label[sizeof meter->label];
+
+    (void)snprintf(label, sizeof label, "%s %.20s/%.30s", verb, safe_disk ? safe_disk : "",
+                   safe_bitmap ? safe_bitmap : "");
+    bf_meter_begin(meter, args, label);
 }
 
 static void draw(struct bf_meter *meter, uint64_t done_bytes, uint64_t total_bytes, uint64_t now)

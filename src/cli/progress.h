@@ -18,6 +18,10 @@ struct bf_meter {
 /** Begin a step; with --verbose its label is said on a line of its own. */
 void bf_meter_begin(struct bf_meter *meter, const struct bf_arguments *args, const char *label);
 
+/** The same with "VERB DISK/BITMAP" for a label. */
+void bf_meter_begin_bitmap(struct bf_meter *meter, const struct bf_arguments *args,
+                           const char *verb, const char *disk, const char *bitmap);
+
 /** Call now and then.  INTERRUPTED once a signal came, else 0. */
 int bf_meter_update(struct bf_meter *meter, uint64_t done_bytes, uint64_t total_bytes,
                     struct bf_error *err);

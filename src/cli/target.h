@@ -36,12 +36,12 @@ BF_DEFINE_CLEANUP(struct bf_target *, bf_target_free)
 
 enum bf_target_kind bf_target_kind(const struct bf_target *target);
 
-/** Borrowed; valid until the next bf_target_select().  Counts and digests are there if the source tells
- *  them (a server's index does), or after bf_target_summarize(). */
+/** Borrowed; valid until the next bf_target_select().  Counts and digests are there if the source
+ * tells them (a server's index does), or after bf_target_summarize(). */
 const struct bf_catalog *bf_target_catalog(const struct bf_target *target);
 
-/** Keep only what the user chose; an option that was not given chooses all.  Errors: NOT_FOUND for a
- *  disk, BITMAP_NOT_FOUND for a bitmap that is not there. */
+/** Keep only what the user chose; an option that was not given chooses all.  Errors: NOT_FOUND for
+ * a disk, BITMAP_NOT_FOUND for a bitmap that is not there. */
 int bf_target_select(struct bf_target *target, const struct bf_option_values *disks,
                      const struct bf_option_values *bitmaps, struct bf_error *err);
 
