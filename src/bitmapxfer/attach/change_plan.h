@@ -9,7 +9,7 @@ enum bf_change_kind {
     BF_CHANGE_FREE,           /* a cluster that was free, or lies past the old end */
     BF_CHANGE_REFCOUNT_TABLE, /* an entry for a new block: harmless until that block counts */
     BF_CHANGE_REFCOUNTS,      /* within a refcount block */
-    BF_CHANGE_HEADER,         /* the header cluster */
+    BF_CHANGE_HEADER,         /* the header cluster, or a bitmap directory that stays where it is */
 };
 
 struct bf_change {
@@ -30,20 +30,13 @@ enum {
 };
 
 /** Compare @extents of the overlay with the image, both read through @overlay_fd and the stage's
- *  image_fd; equal bytes are no change.  Errors: IMAGE_CORRUPT if anything but free clusters, refcounts
- *  and the header would be changed. */
+ *  image_fd.  Equal bytes are no change, nor is what happened to clusters that are free in the end
+ * (QEMU discards the bitmaps that it has stored anew elsewhere).  Errors: IMAGE_CORRUPT if anything
+ * but free clusters, refcounts and the header would be changed. */
 int bf_change_plan_new(const struct bf_stage *stage, int overlay_fd,
                        const struct bf_staged_extent *extents, size_t nr_extents,
                        struct bf_change_plan **ret_plan, struct bf_error *err);
 void bf_change_plan_free(struct bf_change_plan *plan);
 BF_DEFINE_CLEANUP(struct bf_change_plan *, bf_change_plan_free)
-
-/** Bytes of a staged extent (at most BF_CHANGE_MAX_BYTES) as QEMU wrote them. */
-int bf_change_read_new(int overlay_fd, const struct bf_staged_extent *extent, uint8_t *buf,
-                       struct bf_error *err);
-
-/** Bytes of the image; zeroes past its end. */
-int bf_change_read_old(const struct bf_stage *stage, uint64_t offset_bytes, uint64_t nr_bytes,
-                       uint8_t *buf, struct bf_error *err);
 
 #endif

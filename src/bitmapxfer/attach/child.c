@@ -82,10 +82,11 @@ static int judge(const struct bf_child *child, int status, struct bf_error *err)
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CANNOT_EXEC)
-        return bf_error_set(err, BF_E_CHILD_FAILED,
-                            "cannot run %s: is it installed and in PATH? (Debian: packages qemu-utils "
-                            "and qemu-system-common)",
-                            child->program);
+        return bf_error_set(
+            err, BF_E_CHILD_FAILED,
+            "cannot run %s: is it installed and in PATH? (Debian: packages qemu-utils "
+            "and qemu-system-common)",
+            child->program);
     bf_child_last_words(child->log_path, words, sizeof words);
     if (WIFSIGNALED(status))
         return bf_error_set(err, BF_E_CHILD_FAILED, "%s was ended by signal %d (%s)%s%s",

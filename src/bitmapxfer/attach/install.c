@@ -28,7 +28,8 @@ static int tell(const struct install *install, enum bf_install_step step, struct
     return 0;
 }
 
-/* The bits of the carrier are what the caller says, and what they are at the granularity asked for. */
+/* The bits of the carrier are what the caller says, and what they are at the granularity asked for.
+ */
 static int expect_from_carrier(struct bf_reader *carrier, const struct bf_install_bitmap *bitmap,
                                struct bf_load_item *item, struct bf_error *err)
 {
@@ -45,10 +46,11 @@ static int expect_from_carrier(struct bf_reader *carrier, const struct bf_instal
     if (r < 0)
         return r;
     if (!bf_summary_equal(&summary, &bitmap->summary))
-        return bf_error_set(err, BF_E_DIGEST_MISMATCH,
-                            "bitmap '%s' in the carrier is not the one that was announced (count or "
-                            "SHA-256 differ)",
-                            bitmap->carrier_name);
+        return bf_error_set(
+            err, BF_E_DIGEST_MISMATCH,
+            "bitmap '%s' in the carrier is not the one that was announced (count or "
+            "SHA-256 differ)",
+            bitmap->carrier_name);
     item->expected = summary;
     if (bitmap->granularity_bytes == bits.geometry.granularity_bytes)
         return 0;
@@ -61,11 +63,10 @@ static int expect_all(struct install *install, struct bf_reader *carrier, struct
     const struct bf_install_options *options = install->options;
 
     if (bf_reader_image(carrier)->virtual_size_bytes != install->image.virtual_size_bytes)
-        return bf_error_set(err, BF_E_SIZE_MISMATCH,
-                            "the carrier is for a disk of %llu bytes, %s has %llu",
-                            (unsigned long long)bf_reader_image(carrier)->virtual_size_bytes,
-                            options->image_path,
-                            (unsigned long long)install->image.virtual_size_bytes);
+        return bf_error_set(
+            err, BF_E_SIZE_MISMATCH, "the carrier is for a disk of %llu bytes, %s has %llu",
+            (unsigned long long)bf_reader_image(carrier)->virtual_size_bytes, options->image_path,
+            (unsigned long long)install->image.virtual_size_bytes);
     for (size_t i = 0; i < options->nr_bitmaps; i++) {
         const struct bf_install_bitmap *bitmap = &options->bitmaps[i];
         int r;
@@ -83,25 +84,28 @@ static int expect_all(struct install *install, struct bf_reader *carrier, struct
     return 0;
 }
 
-/* An existing bitmap of the same name: QEMU can put new content into it, which is atomic with the rest.
- * One that would have to be removed first is left to the user, as that could not be undone. */
+/* An existing bitmap of the same name: QEMU can put new content into it, which is atomic with the
+ * rest. One that would have to be removed first is left to the user, as that could not be undone.
+ */
 static int judge_existing(const struct install *install, const struct bf_image_bitmap *existing,
                           struct bf_load_item *item, struct bf_error *err)
 {
     const struct bf_install_options *options = install->options;
 
     if (!options->replace)
-        return bf_error_set(err, BF_E_BITMAP_EXISTS,
-                            "%s already has a bitmap '%s': give --replace to overwrite it, or --as NAME "
-                            "for another name",
-                            options->image_path, item->name);
+        return bf_error_set(
+            err, BF_E_BITMAP_EXISTS,
+            "%s already has a bitmap '%s': give --replace to overwrite it, or --as NAME "
+            "for another name",
+            options->image_path, item->name);
     if (existing->unusable || existing->geometry.granularity_bytes != item->granularity_bytes)
-        return bf_error_set(err, BF_E_BITMAP_EXISTS,
-                            "the bitmap '%s' of %s cannot be overwritten (%s): remove it first with "
-                            "`qemu-img bitmap --remove %s %s`",
-                            item->name, options->image_path,
-                            existing->unusable ? existing->unusable : "it has another granularity",
-                            options->image_path, item->name);
+        return bf_error_set(
+            err, BF_E_BITMAP_EXISTS,
+            "the bitmap '%s' of %s cannot be overwritten (%s): remove it first with "
+            "`qemu-img bitmap --remove %s %s`",
+            item->name, options->image_path,
+            existing->unusable ? existing->unusable : "it has another granularity",
+            options->image_path, item->name);
     item->exists = true;
     return 0;
 }
@@ -148,8 +152,8 @@ static int prepare(struct install *install, struct bf_error *err)
     if (r == 0)
         r = bf_target_image_look(
             options->image_path, options->key_file,
-            new_packed_bytes(install, bf_reader_image(carrier)->virtual_size_bytes), &install->image,
-            err);
+            new_packed_bytes(install, bf_reader_image(carrier)->virtual_size_bytes),
+            &install->image, err);
     if (r == 0)
         r = expect_all(install, carrier, err);
     if (r == 0)
@@ -166,7 +170,8 @@ static json_t *target_node(const struct install *install, bool read_only)
                            install->image.external_data_bytes, read_only);
 }
 
-static int load(const struct install *install, struct bf_storage_daemon *daemon, struct bf_error *err)
+static int load(const struct install *install, struct bf_storage_daemon *daemon,
+                struct bf_error *err)
 {
     const struct bf_install_options *options = install->options;
     int r = bf_load_open_carrier(daemon, options->carrier_path, err);
@@ -180,7 +185,8 @@ static int load(const struct install *install, struct bf_storage_daemon *daemon,
 }
 
 /* The digests in QEMU's memory, then those of what it stored and reads again. */
-static int prove(const struct install *install, struct bf_storage_daemon *daemon, struct bf_error *err)
+static int prove(const struct install *install, struct bf_storage_daemon *daemon,
+                 struct bf_error *err)
 {
     const struct bf_install_options *options = install->options;
     int r = bf_load_prove(daemon, install->items, options->nr_bitmaps, err);
@@ -223,7 +229,8 @@ static int load_and_prove(const struct install *install, struct bf_error *err)
     return r < 0 ? r : bf_storage_daemon_quit(daemon, err);
 }
 
-static int reread_one(struct bf_reader *reader, const struct bf_load_item *item, struct bf_error *err)
+static int reread_one(struct bf_reader *reader, const struct bf_load_item *item,
+                      struct bf_error *err)
 {
     struct bf_image_bitmap bitmap;
     struct bf_summary summary;
@@ -255,10 +262,11 @@ static int reread(const struct install *install, struct bf_error *err)
     for (size_t i = 0; r == 0 && i < install->options->nr_bitmaps; i++)
         r = reread_one(reader, &install->items[i], err);
     if (r < 0)
-        return bf_error_prefix(err,
-                               "the bitmaps were written to %s but are not there as they should be; do "
-                               "not use them",
-                               install->options->image_path);
+        return bf_error_prefix(
+            err,
+            "the bitmaps were written to %s but are not there as they should be; do "
+            "not use them",
+            install->options->image_path);
     return 0;
 }
 

@@ -9,10 +9,9 @@ static const char carrier_node[] = "carrier";
 
 int bf_load_open_carrier(struct bf_storage_daemon *daemon, const char *path, struct bf_error *err)
 {
-    json_t *node =
-        json_pack("{s:s, s:s, s:b, s:n, s:{s:s, s:s, s:b}}", "driver", "qcow2", "node-name",
-                  carrier_node, "read-only", 1, "backing", "file", "driver", "file", "filename", path,
-                  "read-only", 1);
+    json_t *node = json_pack("{s:s, s:s, s:b, s:n, s:{s:s, s:s, s:b}}", "driver", "qcow2",
+                             "node-name", carrier_node, "read-only", 1, "backing", "file", "driver",
+                             "file", "filename", path, "read-only", 1);
 
     return bf_storage_daemon_call(daemon, "blockdev-add", node, NULL, err);
 }
@@ -44,20 +43,21 @@ static void append_actions(json_t *actions, const struct bf_load_item *item)
                                                     on_target(item)));
     } else {
         (void)json_array_append_new(
-            actions, action("block-dirty-bitmap-add",
-                            json_pack("{s:s, s:s, s:I, s:b, s:b}", "node", target_node, "name",
-                                      item->name, "granularity", (json_int_t)item->granularity_bytes,
-                                      "persistent", 1, "disabled", !item->recording)));
+            actions,
+            action("block-dirty-bitmap-add",
+                   json_pack("{s:s, s:s, s:I, s:b, s:b}", "node", target_node, "name", item->name,
+                             "granularity", (json_int_t)item->granularity_bytes, "persistent", 1,
+                             "disabled", !item->recording)));
     }
     (void)json_array_append_new(
-        actions, action("block-dirty-bitmap-merge",
-                        json_pack("{s:s, s:s, s:[{s:s, s:s}]}", "node", target_node, "target",
-                                  item->name, "bitmaps", "node", carrier_node, "name",
-                                  item->carrier_name)));
+        actions,
+        action("block-dirty-bitmap-merge",
+               json_pack("{s:s, s:s, s:[{s:s, s:s}]}", "node", target_node, "target", item->name,
+                         "bitmaps", "node", carrier_node, "name", item->carrier_name)));
 }
 
-int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items, size_t nr_items,
-                  struct bf_error *err)
+int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err)
 {
     json_t *actions = json_array();
 
@@ -66,12 +66,13 @@ int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *i
     /* a name that is not UTF-8 cannot be said in JSON: jansson refused to make its action */
     if (json_array_size(actions) < 2 * nr_items) {
         json_decref(actions);
-        return bf_error_set(err, BF_E_UNSUPPORTED,
-                            "a bitmap name that is not UTF-8 cannot be given to QEMU: give it another "
-                            "one with --as");
+        return bf_error_set(
+            err, BF_E_UNSUPPORTED,
+            "a bitmap name that is not UTF-8 cannot be given to QEMU: give it another "
+            "one with --as");
     }
-    return bf_storage_daemon_call(daemon, "transaction", json_pack("{s:o}", "actions", actions), NULL,
-                                  err);
+    return bf_storage_daemon_call(daemon, "transaction", json_pack("{s:o}", "actions", actions),
+                                  NULL, err);
 }
 
 static int prove_digest(struct bf_storage_daemon *daemon, const struct bf_load_item *item,
@@ -88,9 +89,10 @@ static int prove_digest(struct bf_storage_daemon *daemon, const struct bf_load_i
     bf_hex_encode(item->expected.sha256, BF_SHA256_BYTES, expected);
     digest = json_string_value(json_object_get(result, "sha256"));
     if (!digest || strcmp(digest, expected) != 0)
-        r = bf_error_set(err, BF_E_DIGEST_MISMATCH,
-                         "bitmap '%s' is not what it should be: QEMU's digest is %.64s instead of %s",
-                         item->name, digest ? digest : "(none)", expected);
+        r = bf_error_set(
+            err, BF_E_DIGEST_MISMATCH,
+            "bitmap '%s' is not what it should be: QEMU's digest is %.64s instead of %s",
+            item->name, digest ? digest : "(none)", expected);
     json_decref(result);
     return r;
 }
@@ -126,23 +128,24 @@ static int prove_state(const json_t *nodes, const struct bf_load_item *item, str
     uint64_t dirty_bytes = item->expected.nr_dirty_bits * item->granularity_bytes;
 
     if (!bitmap)
-        return bf_error_set(err, BF_E_DIGEST_MISMATCH, "bitmap '%s' is not in the image QEMU stored",
-                            item->name);
+        return bf_error_set(err, BF_E_DIGEST_MISMATCH,
+                            "bitmap '%s' is not in the image QEMU stored", item->name);
     if ((uint64_t)json_integer_value(json_object_get(bitmap, "count")) != dirty_bytes ||
         (uint64_t)json_integer_value(json_object_get(bitmap, "granularity")) !=
             item->granularity_bytes ||
         json_is_true(json_object_get(bitmap, "recording")) != item->recording ||
         !json_is_true(json_object_get(bitmap, "persistent")) ||
         json_is_true(json_object_get(bitmap, "inconsistent")))
-        return bf_error_set(err, BF_E_DIGEST_MISMATCH,
-                            "bitmap '%s' is not what it should be: QEMU's count, granularity or state "
-                            "is another",
-                            item->name);
+        return bf_error_set(
+            err, BF_E_DIGEST_MISMATCH,
+            "bitmap '%s' is not what it should be: QEMU's count, granularity or state "
+            "is another",
+            item->name);
     return 0;
 }
 
-int bf_load_prove(struct bf_storage_daemon *daemon, const struct bf_load_item *items, size_t nr_items,
-                  struct bf_error *err)
+int bf_load_prove(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err)
 {
     json_t *nodes = NULL;
     int r = bf_storage_daemon_call(daemon, "query-named-block-nodes", NULL, &nodes, err);
@@ -158,6 +161,6 @@ int bf_load_prove(struct bf_storage_daemon *daemon, const struct bf_load_item *i
 
 int bf_load_close(struct bf_storage_daemon *daemon, const char *name, struct bf_error *err)
 {
-    return bf_storage_daemon_call(daemon, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL,
-                                  err);
+    return bf_storage_daemon_call(daemon, "blockdev-del", json_pack("{s:s}", "node-name", name),
+                                  NULL, err);
 }

@@ -22,12 +22,13 @@ int bf_load_open_carrier(struct bf_storage_daemon *daemon, const char *path, str
 int bf_load_open_target(struct bf_storage_daemon *daemon, json_t *target, struct bf_error *err);
 
 /** One transaction: all bitmaps of @items from the carrier into the target, or none. */
-int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items, size_t nr_items,
-                  struct bf_error *err);
+int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err);
 
-/** Every item is in the target with the expected digest, count and state.  Errors: DIGEST_MISMATCH. */
-int bf_load_prove(struct bf_storage_daemon *daemon, const struct bf_load_item *items, size_t nr_items,
-                  struct bf_error *err);
+/** Every item is in the target with the expected digest, count and state.  Errors: DIGEST_MISMATCH.
+ */
+int bf_load_prove(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err);
 
 /** blockdev-del of node @name ("target", "carrier"): QEMU stores the bitmaps. */
 int bf_load_close(struct bf_storage_daemon *daemon, const char *name, struct bf_error *err);

@@ -4,6 +4,7 @@
 #include "base/math.h"
 #include "base/text.h"
 #include "change_plan.h"
+#include "staged_blob.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +51,8 @@ static int make_durable(const struct publisher *publisher, struct bf_error *err)
 static int write_new(struct publisher *publisher, const struct bf_change *change,
                      struct bf_error *err)
 {
-    int r = bf_change_read_new(publisher->overlay_fd, &change->where, publisher->new_bytes, err);
+    int r = bf_staged_read_new(publisher->overlay_fd, &change->where, 0, publisher->new_bytes,
+                               change->where.length_bytes, err);
 
     return r < 0 ? r
                  : write_all(publisher, change->where.image_offset_bytes, publisher->new_bytes,
@@ -62,11 +64,12 @@ static int write_larger(struct publisher *publisher, const struct bf_change *cha
                         struct bf_error *err)
 {
     const struct bf_staged_extent *where = &change->where;
-    int r = bf_change_read_new(publisher->overlay_fd, where, publisher->new_bytes, err);
+    int r = bf_staged_read_new(publisher->overlay_fd, where, 0, publisher->new_bytes,
+                               where->length_bytes, err);
 
     if (r == 0)
-        r = bf_change_read_old(publisher->stage, where->image_offset_bytes, where->length_bytes,
-                               publisher->old_bytes, err);
+        r = bf_staged_read_old(publisher->stage, where->image_offset_bytes, publisher->old_bytes,
+                               where->length_bytes, err);
     if (r < 0)
         return r;
     bf_refcounts_max(publisher->plan->refcount_bits, publisher->new_bytes, publisher->old_bytes,
@@ -163,7 +166,8 @@ static int publish_plan(struct publisher *publisher, struct bf_error *err)
     if (r == 0)
         r = write_switch_and_after(publisher, err);
     if (r < 0)
-        return bf_error_prefix(err, "the image may hold unused clusters now; the next run frees them");
+        return bf_error_prefix(err,
+                               "the image may hold unused clusters now; the next run frees them");
     return bf_work_folder_unmark(folder, err);
 }
 

@@ -18,10 +18,11 @@ enum { SECTOR_BYTES = 512 };
 static int refuse_read_only(const char *path, int errnum, struct bf_error *err)
 {
     if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
-        return bf_error_set(err, BF_E_READ_ONLY,
-                            "%s cannot be written (%s): bitmaps can only be installed in an image that "
-                            "can",
-                            path, strerror(errnum));
+        return bf_error_set(
+            err, BF_E_READ_ONLY,
+            "%s cannot be written (%s): bitmaps can only be installed in an image that "
+            "can",
+            path, strerror(errnum));
     return bf_error_set_errno(err, errnum, "cannot open %s for writing", path);
 }
 
@@ -49,8 +50,9 @@ static int make_overlay(struct bf_stage *stage, uint64_t growth_bytes, struct bf
 {
     char size[32];
     uint64_t size_bytes = stage->image_file_bytes + (stage->block_device ? 0 : growth_bytes);
-    const char *const argv[] = {"qemu-img", "create",         "-q", "-f", "qcow2",
-                                "-o",       "cluster_size=4k", stage->overlay_path, size, NULL};
+    const char *const argv[] = {
+        "qemu-img",          "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k",
+        stage->overlay_path, size,     NULL};
 
     size_bytes = bf_div_round_up_u64(size_bytes, SECTOR_BYTES) * SECTOR_BYTES;
     (void)snprintf(size, sizeof size, "%llu", (unsigned long long)size_bytes);
@@ -95,8 +97,8 @@ void bf_stage_close(struct bf_stage *stage)
     free(stage);
 }
 
-/* Nothing in the overlay has to outlive a crash, so its flushes need not reach the disk; and the image
- * below it is locked by us, so QEMU must not try to. */
+/* Nothing in the overlay has to outlive a crash, so its flushes need not reach the disk; and the
+ * image below it is locked by us, so QEMU must not try to. */
 static json_t *overlay_node(const struct bf_stage *stage)
 {
     return json_pack("{s:s, s:{s:s, s:s, s:{s:b}}, s:{s:s, s:b, s:{s:s, s:s, s:s, s:b}}}", "driver",
@@ -119,9 +121,9 @@ json_t *bf_stage_target(const struct bf_stage *stage, const char *encryption,
         (void)json_object_set_new(
             target, "encrypt", json_pack("{s:s, s:s}", "format", encryption, "key-secret", "key"));
     if (target && external_data_bytes > 0)
-        (void)json_object_set_new(target, "data-file",
-                                  json_pack("{s:s, s:I}", "driver", "null-co", "size",
-                                            (json_int_t)external_data_bytes));
+        (void)json_object_set_new(
+            target, "data-file",
+            json_pack("{s:s, s:I}", "driver", "null-co", "size", (json_int_t)external_data_bytes));
     return target;
 }
 
@@ -148,8 +150,8 @@ static int extent_of_json(json_t *item, struct bf_staged_extent *ret_extent, boo
     int present = 0;
     int zero = 0;
 
-    if (json_unpack(item, "{s:I, s:I, s:b, s:b, s?I}", "start", &start, "length", &length, "present",
-                    &present, "zero", &zero, "offset", &offset) < 0 ||
+    if (json_unpack(item, "{s:I, s:I, s:b, s:b, s?I}", "start", &start, "length", &length,
+                    "present", &present, "zero", &zero, "offset", &offset) < 0 ||
         start < 0 || length <= 0 || (present && !zero && offset < 0))
         return -EPROTO;
     *ret_extent = (struct bf_staged_extent){

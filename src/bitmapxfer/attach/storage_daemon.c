@@ -32,7 +32,13 @@ static int spawn(const struct bf_storage_daemon_options *options, int qmp_fd,
     char chardev[CHARDEV_TEXT_MAX];
     BF_CLEANUP(bf_freep) char *secret = NULL;
     const char *argv[] = {options->program ? options->program : "qemu-storage-daemon",
-                          "--chardev", chardev, "--monitor", "chardev=qmp", NULL, NULL, NULL};
+                          "--chardev",
+                          chardev,
+                          "--monitor",
+                          "chardev=qmp",
+                          NULL,
+                          NULL,
+                          NULL};
 
     (void)snprintf(chardev, sizeof chardev, "socket,id=qmp,fd=%d", qmp_fd);
     if (options->key_file) {
@@ -46,7 +52,8 @@ static int spawn(const struct bf_storage_daemon_options *options, int qmp_fd,
 }
 
 /* When the connection broke because the daemon died, say why it died. */
-static int explain(struct bf_storage_daemon *daemon, const struct bf_error *why, struct bf_error *err)
+static int explain(struct bf_storage_daemon *daemon, const struct bf_error *why,
+                   struct bf_error *err)
 {
     struct bf_error death = BF_ERROR_INIT;
 

@@ -1,5 +1,5 @@
-/** A qemu-storage-daemon of our own, driven over a socket pair: nobody else can reach it, and it ends with
- *  us.  All calls run its private loop (see qmp/call.h). */
+/** A qemu-storage-daemon of our own, driven over a socket pair: nobody else can reach it, and it
+ * ends with us.  All calls run its private loop (see qmp/call.h). */
 #ifndef STORAGE_DAEMON_H
 #define STORAGE_DAEMON_H
 
@@ -21,7 +21,8 @@ struct bf_storage_daemon_options {
     uint64_t deadline_ms;
 };
 
-/** The --object option that reads a passphrase from @key_file, as the secret "key"; NULL: no memory. */
+/** The --object option that reads a passphrase from @key_file, as the secret "key"; NULL: no
+ * memory. */
 char *bf_secret_object(const char *key_file);
 
 int bf_storage_daemon_start(const struct bf_storage_daemon_options *options,

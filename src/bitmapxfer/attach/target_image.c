@@ -23,7 +23,8 @@ static int judge(const char *path, const struct bf_image_info *info, const char 
 {
     if (info->corrupt)
         return bf_error_set(err, BF_E_IMAGE_CORRUPT,
-                            "%s is marked corrupt: repair it with `qemu-img check -r all` first", path);
+                            "%s is marked corrupt: repair it with `qemu-img check -r all` first",
+                            path);
     if (info->dirty)
         return bf_error_set(err, BF_E_IMAGE_CORRUPT,
                             "%s was not closed cleanly (its refcounts may be wrong): run `qemu-img "

@@ -15,8 +15,8 @@
 
 static const char mark_name[] = "publishing";
 
-/* A name for a folder away from the image: FNV-1a of the canonical path, which only has to keep images
- * apart that are worked on at the same time. */
+/* A name for a folder away from the image: FNV-1a of the canonical path, which only has to keep
+ * images apart that are worked on at the same time. */
 static uint64_t hash_path(const char *path)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -66,10 +66,11 @@ static int open_own(const char *path, int *ret_fd, struct bf_error *err)
     if (fstat(fd, &st) < 0)
         return bf_error_set_errno(err, errno, "cannot look at the work folder %s", path);
     if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-        return bf_error_set(err, BF_E_PERMISSION,
-                            "the work folder %s is not ours alone (owner %u, mode %03o): remove it if "
-                            "nobody works on the image",
-                            path, (unsigned)st.st_uid, (unsigned)(st.st_mode & 0777));
+        return bf_error_set(
+            err, BF_E_PERMISSION,
+            "the work folder %s is not ours alone (owner %u, mode %03o): remove it if "
+            "nobody works on the image",
+            path, (unsigned)st.st_uid, (unsigned)(st.st_mode & 0777));
     *ret_fd = bf_steal_fd(&fd);
     return 0;
 }
@@ -93,10 +94,11 @@ static int lock_own(const char *path, int *ret_fd, struct bf_error *err)
         if (r < 0)
             return r;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-            return bf_error_set(err, BF_E_WORK_IN_PROGRESS,
-                                "another bitferry works on this image now (it holds %s): wait for it "
-                                "to end",
-                                path);
+            return bf_error_set(
+                err, BF_E_WORK_IN_PROGRESS,
+                "another bitferry works on this image now (it holds %s): wait for it "
+                "to end",
+                path);
         if (still_there(fd, path)) {
             *ret_fd = bf_steal_fd(&fd);
             return 0;

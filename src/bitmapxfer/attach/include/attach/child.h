@@ -1,8 +1,8 @@
 /** Child processes that do not outlive us.
  *
- * A child gets SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG), however that happens, so
- * nothing is left behind.  Its standard output and error go to a log file, whose last line explains a
- * failure.  No time-outs of their own: every wait has a deadline, then SIGKILL.
+ * A child gets SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG), however that
+ * happens, so nothing is left behind.  Its standard output and error go to a log file, whose last
+ * line explains a failure.  No time-outs of their own: every wait has a deadline, then SIGKILL.
  */
 #ifndef ATTACH_CHILD_H
 #define ATTACH_CHILD_H
@@ -13,21 +13,21 @@
 #include <sys/types.h>
 
 struct bf_child {
-    pid_t pid; /* 0: none */
+    pid_t pid;           /* 0: none */
     const char *program; /* borrowed from argv[0] */
     char log_path[4096]; /* PATH_MAX */
 };
 
 enum { BF_CHILD_NO_FD = -1 };
 
-/** Start argv[0] (looked up in PATH).  @keep_fd, unless BF_CHILD_NO_FD, stays open in the child under the
- *  same number.  Errors: CHILD_FAILED (with "install PACKAGE"-like advice where the program is not there),
- *  IO. */
+/** Start argv[0] (looked up in PATH).  @keep_fd, unless BF_CHILD_NO_FD, stays open in the child
+ * under the same number.  Errors: CHILD_FAILED (with "install PACKAGE"-like advice where the
+ * program is not there), IO. */
 int bf_child_start(const char *const argv[], int keep_fd, const char *log_path,
                    struct bf_child *ret_child, struct bf_error *err);
 
-/** Wait for the end; SIGKILL at the deadline.  Errors: CHILD_FAILED with the last line of the log if it
- *  did not exit with 0; DEADLINE. */
+/** Wait for the end; SIGKILL at the deadline.  Errors: CHILD_FAILED with the last line of the log
+ * if it did not exit with 0; DEADLINE. */
 int bf_child_wait(struct bf_child *child, uint64_t deadline_ms, struct bf_error *err);
 
 /** Kill and reap, if it runs. */

@@ -1,9 +1,10 @@
 /** A private folder for the work on one image: ".NAME.bitferry" beside it (mode 0700).
  *
- * Beside the image there is room for what the image will grow by, and whoever works on it next finds what
- * a killed run has left.  Where that folder cannot be made (the image is a block device, or its folder is
- * not writable) it is in $TMPDIR or /var/tmp under a name made from the image's path.  The folder is
- * locked as long as it is open, so that two runs on one image exclude each other, and removed at the end.
+ * Beside the image there is room for what the image will grow by, and whoever works on it next
+ * finds what a killed run has left.  Where that folder cannot be made (the image is a block device,
+ * or its folder is not writable) it is in $TMPDIR or /var/tmp under a name made from the image's
+ * path.  The folder is locked as long as it is open, so that two runs on one image exclude each
+ * other, and removed at the end.
  */
 #ifndef ATTACH_WORK_FOLDER_H
 #define ATTACH_WORK_FOLDER_H
@@ -21,7 +22,8 @@ struct bf_work_folder {
 };
 
 /** Lock the folder of @image_path, made if need be, and empty it of what a dead run left.  Errors:
- *  WORK_IN_PROGRESS, NOT_FOUND, PERMISSION (a folder of that name that is not ours), NO_SPACE, IO. */
+ *  WORK_IN_PROGRESS, NOT_FOUND, PERMISSION (a folder of that name that is not ours), NO_SPACE, IO.
+ */
 int bf_work_folder_open(const char *image_path, struct bf_work_folder **ret_folder,
                         struct bf_error *err);
 
