@@ -196,6 +196,13 @@ static int load_extensions(struct bf_reader *reader, struct area *area, struct b
     return r;
 }
 
+static const char *encryption_name(uint32_t crypt_method)
+{
+    if (crypt_method == 0)
+        return NULL;
+    return crypt_method == 1 ? "aes" : "luks";
+}
+
 static void fill_image_info(struct bf_reader *reader)
 {
     const struct bf_qcow2_header *header = &reader->header;
@@ -206,12 +213,15 @@ static void fill_image_info(struct bf_reader *reader)
     image->dirty = incompatible(header, BF_QCOW2_INCOMPATIBLE_DIRTY);
     image->corrupt = incompatible(header, BF_QCOW2_INCOMPATIBLE_CORRUPT);
     image->external_data = incompatible(header, BF_QCOW2_INCOMPATIBLE_EXTERNAL_DATA);
-    image->encrypted = header->crypt_method != 0;
+    image->encryption = encryption_name(header->crypt_method);
     image->has_backing = header->backing_offset != 0;
     image->bitmaps_stale =
         image->has_bitmaps_extension && !(header->autoclear & BF_QCOW2_AUTOCLEAR_BITMAPS);
-    if (image->has_bitmaps_extension && !image->bitmaps_stale)
+    if (image->has_bitmaps_extension && !image->bitmaps_stale) {
         image->nr_bitmaps = reader->extension.nr_bitmaps;
+        image->directory_offset_bytes = reader->extension.directory_offset;
+        image->directory_bytes = reader->extension.directory_bytes;
+    }
 }
 
 int bf_reader_load_header(struct bf_reader *reader, struct bf_error *err)
@@ -227,6 +237,8 @@ int bf_reader_load_header(struct bf_reader *reader, struct bf_error *err)
     bf_qcow2_header_decode(raw, &reader->header);
     if (reader->header.magic != BF_QCOW2_MAGIC)
         return bf_error_set(err, BF_E_NOT_QCOW2, "not a qcow2 image; only those can hold bitmaps");
+    if (reader->blob->size_bytes < BF_QCOW2_HEADER_V3_BYTES)
+        return bf_error_set(err, BF_E_IMAGE_CORRUPT, "the file ends within the header");
     r = check_version(&reader->header, err);
     if (r == 0)
         r = check_header(&reader->header, err);

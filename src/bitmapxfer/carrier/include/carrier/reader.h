@@ -38,8 +38,10 @@ struct bf_image_info {
     bool dirty;         /* incompatible bit 0: not closed cleanly, refcounts may be wrong */
     bool corrupt;       /* incompatible bit 1; no bitmap is usable */
     bool external_data; /* incompatible bit 2 */
-    bool encrypted;
+    const char *encryption; /* NULL, "aes" or "luks", as QEMU's -blockdev has it */
     bool has_backing;
+    uint64_t directory_offset_bytes; /* the bitmap directory; 0 if there is none that counts */
+    uint64_t directory_bytes;
 };
 
 /** One bitmap of the image as its directory describes it. */
