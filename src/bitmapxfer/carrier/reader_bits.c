@@ -136,7 +136,6 @@ static int read_bits(void *ctx, uint64_t offset_bytes, uint8_t *buf, uint64_t nr
                      struct bf_error *err)
 {
     const struct bf_reader_bitmap *bitmap = ctx;
-    struct bf_geometry geometry = bf_reader_geometry(bitmap);
     uint64_t done = 0;
     int r = 0;
 
@@ -148,8 +147,6 @@ static int read_bits(void *ctx, uint64_t offset_bytes, uint8_t *buf, uint64_t nr
     }
     if (r == 0)
         r = still_valid(bitmap, err);
-    if (r == 0)
-        bf_bits_mask_padding(&geometry, offset_bytes, buf, nr_bytes);
     return named(bitmap, r, err);
 }
 
