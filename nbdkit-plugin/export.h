@@ -36,8 +36,8 @@ struct bf_piece {
 
 /** Call @function for the pieces of [offset, offset + nr_bytes), in order, gapless; neighbours may
  *  be of one kind.  The work is bounded, so the walk may end early, but never before the first
- *  piece; a non-zero return of @function ends it too.  Errors: as bf_export_read(); pieces that were
- *  given by then do not count. */
+ *  piece; a non-zero return of @function ends it too.
+ *  Errors: as bf_export_read(), and the pieces that were given by then do not count. */
 int bf_export_each_piece(struct bf_export *export, uint64_t offset_bytes, uint64_t nr_bytes,
                          int (*function)(void *ctx, const struct bf_piece *piece), void *ctx,
                          struct bf_error *err);
