@@ -1,0 +1,4 @@
+bf_unit_test(catalog_json bf_catalog)
+
+# What a manifest file may hold, and what is refused.
+bf_unit_test(catalog_manifest bf_catalog bf_proto)
