@@ -24,7 +24,8 @@ static void replace_controls(char *text)
     }
 }
 
-static void set_text(struct bf_error *err, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void set_text(struct bf_error *err, const char *format,
+                                                           va_list args)
 {
     (void)vsnprintf(err->text, sizeof err->text, format, args);
     replace_controls(err->text);
