@@ -4,7 +4,11 @@
 
 #include "command.h"
 
-#define BF_COMMANDS(X) X(inspect)
+#define BF_COMMANDS(X)                                                                             \
+    X(inspect)                                                                                     \
+    X(pull)                                                                                        \
+    X(archive)                                                                                     \
+    X(restore)
 
 #define BF_DECLARE_COMMAND(name) extern const struct bf_command bf_##name##_command;
 BF_COMMANDS(BF_DECLARE_COMMAND)
