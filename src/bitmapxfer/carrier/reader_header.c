@@ -69,14 +69,14 @@ static int check_header(const struct bf_qcow2_header *header, struct bf_error *e
 static int load_area(struct bf_reader *reader, struct area *area, struct bf_error *err)
 {
     const struct bf_qcow2_header *header = &reader->header;
-    uint64_t end = bf_min_u64(UINT64_C(1) << header->cluster_bits, reader->blob->size_bytes);
+    uint64_t end = UINT64_C(1) << header->cluster_bits;
 
-    if (header->backing_offset != 0)
-        end = bf_min_u64(end, header->backing_offset);
-    if (end < header->header_bytes)
+    /* Cut within the extensions it would look like an image without bitmaps. */
+    if (end > reader->blob->size_bytes)
         return bf_error_set(err, BF_E_IMAGE_CORRUPT,
-                            "the header, %" PRIu32 " bytes, goes on past the end of the file",
-                            header->header_bytes);
+                            "the file ends within its first cluster of %" PRIu64 " bytes", end);
+    if (header->backing_offset != 0)
+        end = header->backing_offset;
     area->start_bytes = header->header_bytes;
     area->nr_bytes = end - header->header_bytes;
     area->bytes = malloc(area->nr_bytes + 1);
