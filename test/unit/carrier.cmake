@@ -1,3 +1,4 @@
+# Writing.
 bf_unit_test(carrier_writer bf_carrier)
 target_sources(test-carrier_writer PRIVATE carrier_support.c)
 target_include_directories(test-carrier_writer PRIVATE ${CMAKE_SOURCE_DIR}/src/bitmapxfer/carrier)
