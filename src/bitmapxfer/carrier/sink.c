@@ -1,5 +1,6 @@
 #include "sink.h"
 
+#include "base/fail_point.h"
 #include "base/math.h"
 
 #include <errno.h>
@@ -103,6 +104,7 @@ int bf_sink_finish(struct bf_sink *sink, const uint8_t *header, uint64_t nr_byte
 
     if (ftruncate(sink->fd, (off_t)sink->next_offset) < 0 || fdatasync(sink->fd) < 0)
         return fail(sink, err);
+    bf_fail_point("carrier.header");
     r = write_at(sink, 0, header, nr_bytes, err);
     if (r < 0)
         return r;
