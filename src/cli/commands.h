@@ -6,9 +6,11 @@
 
 #define BF_COMMANDS(X)                                                                             \
     X(inspect)                                                                                     \
+    X(serve)                                                                                       \
     X(pull)                                                                                        \
     X(archive)                                                                                     \
-    X(restore)
+    X(restore)                                                                                     \
+    X(verify)
 
 #define BF_DECLARE_COMMAND(name) extern const struct bf_command bf_##name##_command;
 BF_COMMANDS(BF_DECLARE_COMMAND)

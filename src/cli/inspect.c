@@ -1,5 +1,4 @@
 /** `bitferry inspect`: which bitmaps there are, how dirty, and where. */
-#include "base/text.h"
 #include "catalog/json.h"
 #include "commands.h"
 #include "inspect_table.h"
@@ -85,7 +84,6 @@ static int open_target(const struct bf_arguments *args, const char *text,
 static int append_disks(json_t *disks, const char *text, struct bf_target *target,
                         struct bf_error *err)
 {
-    BF_CLEANUP(bf_freep) char *escaped = bf_utf8_valid(text, strlen(text)) ? NULL : bf_escape(text);
     json_t *catalog = bf_catalog_to_json(bf_target_catalog(target), err);
     json_t *disk;
     size_t i;
@@ -95,7 +93,7 @@ static int append_disks(json_t *disks, const char *text, struct bf_target *targe
         return -ENOMEM;
     json_array_foreach(json_object_get(catalog, "disks"), i, disk)
     {
-        ret |= json_object_set_new(disk, "target", json_string(escaped ? escaped : text));
+        ret |= json_object_set_new(disk, "target", bf_json_text(text));
         ret |= json_array_append(disks, disk);
     }
     json_decref(catalog);

@@ -23,7 +23,7 @@ static void on_signal(int signum)
 int bf_interrupt_install(struct bf_error *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     struct sigaction old;
 
     if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -41,6 +41,11 @@ int bf_interrupt_install(struct bf_error *err)
 bool bf_interrupted(void)
 {
     return caught_signal != 0;
+}
+
+int bf_interrupt_signal(void)
+{
+    return caught_signal;
 }
 
 int bf_interrupt_check(struct bf_error *err)

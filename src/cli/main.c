@@ -1,7 +1,5 @@
 #include "arguments.h"
-#include "base/cleanup.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "commands.h"
 #include "completion.h"
 #include "help.h"
@@ -103,24 +101,13 @@ static bool wants_json(int argc, char **argv)
     return false;
 }
 
-/* JSON holds UTF-8 only, and a path or a name need not be that. */
-static json_t *json_of_text(const char *text)
-{
-    BF_CLEANUP(bf_freep) char *escaped = NULL;
-
-    if (bf_utf8_valid(text, strlen(text)))
-        return json_string(text);
-    escaped = bf_escape(text);
-    return escaped ? json_string(escaped) : NULL;
-}
-
 static int report(const struct bf_error *err, bool json)
 {
     json_t *object = NULL;
 
     if (json)
         object = json_pack("{s:i, s:{s:s, s:o}}", "schema", 1, "error", "code",
-                           bf_code_name(err->code), "message", json_of_text(err->text));
+                           bf_code_name(err->code), "message", bf_json_text(err->text));
     if (!object || bf_print_json(object, NULL) < 0)
         (void)fprintf(stderr, "bitferry: %s\n", err->text);
     return bf_code_exit(err->code);

@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -23,6 +24,16 @@ int bf_print_json(json_t *json, struct bf_error *err)
     if (dumped < 0 && !ferror(stdout))
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     return bf_output_finish(err);
+}
+
+json_t *bf_json_text(const char *text)
+{
+    BF_CLEANUP(bf_freep) char *escaped = NULL;
+
+    if (bf_utf8_valid(text, strlen(text)))
+        return json_string(text);
+    escaped = bf_escape(text);
+    return escaped ? json_string(escaped) : NULL;
 }
 
 static void say(const char *prefix, const char *format, va_list args)

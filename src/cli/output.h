@@ -10,6 +10,9 @@
 /** Print @json and a newline on stdout; takes the reference, NULL is "out of memory". */
 int bf_print_json(json_t *json, struct bf_error *err);
 
+/** A JSON string; what is not UTF-8 is escaped first, as bf_escape() does.  NULL: out of memory. */
+json_t *bf_json_text(const char *text);
+
 /** "bitferry: note: ..." on stderr, unless --quiet: for what a person should know. */
 void bf_note(const struct bf_arguments *args, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
