@@ -10,6 +10,7 @@ enum {
     SNAPSHOT_MIN_BYTES = 40,
     SNAPSHOTS_MAX = 65536, /* QCOW_MAX_SNAPSHOTS of QEMU */
     ENTRIES_AT_A_TIME = 4096,
+    REGION_TEXT_MAX = 320,
 };
 
 /* All bitmap tables of an image together: half a gigabyte, read once when it is opened.  It bounds
@@ -22,7 +23,7 @@ static void release_regions(struct bf_regions *regions)
 }
 
 static const char *region_text(const struct bf_reader *reader, const struct bf_region *region,
-                               char buf[320])
+                               char buf[REGION_TEXT_MAX])
 {
     static const char *const names[] = {
         [BF_REGION_HEADER] = "the header",
@@ -36,7 +37,7 @@ static const char *region_text(const struct bf_reader *reader, const struct bf_r
 
     if (region->kind != BF_REGION_TABLE && region->kind != BF_REGION_BITS)
         return names[region->kind];
-    (void)snprintf(buf, 320, "%s \"%.255s\"", names[region->kind],
+    (void)snprintf(buf, REGION_TEXT_MAX, "%s \"%.255s\"", names[region->kind],
                    reader->bitmaps[region->bitmap].name);
     return buf;
 }
@@ -47,7 +48,7 @@ static int add_structure(struct bf_reader *reader, struct bf_regions *regions,
 {
     uint64_t cluster_bytes = reader->image.cluster_size_bytes;
     uint64_t size_bytes = reader->blob->size_bytes;
-    char text[320];
+    char text[REGION_TEXT_MAX];
 
     if (region.start_bytes % cluster_bytes != 0)
         return bf_error_set(err, BF_E_IMAGE_CORRUPT,
@@ -124,23 +125,32 @@ static int add_bits(const struct bf_reader_bitmap *bitmap, uint32_t index, uint8
     return r;
 }
 
-/* The tables of all bitmaps, and the bits of those that may be read. */
-static int add_bitmaps(struct bf_reader *reader, struct bf_regions *regions, struct bf_error *err)
+static int add_tables(struct bf_reader *reader, struct bf_regions *regions, struct bf_error *err)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; i < reader->image.nr_bitmaps && r == 0; i++) {
+        const struct bf_qcow2_entry *entry = &reader->bitmaps[i].entry;
+        struct bf_region region = {
+            .start_bytes = entry->table_offset, .kind = BF_REGION_TABLE, .bitmap = i};
+
+        r = add_structure(reader, regions, region,
+                          UINT64_C(1) * BF_QCOW2_TABLE_ENTRY_BYTES * entry->nr_table_entries, err);
+    }
+    return r;
+}
+
+static int add_all_bits(struct bf_reader *reader, struct bf_regions *regions, struct bf_error *err)
 {
     BF_CLEANUP(bf_freep) uint8_t *buf = malloc(ENTRIES_AT_A_TIME * BF_QCOW2_TABLE_ENTRY_BYTES);
     uint64_t nr_entries = 0;
+    int r = 0;
 
     if (!buf)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmap tables");
-    for (uint32_t i = 0; i < reader->image.nr_bitmaps; i++) {
+    for (uint32_t i = 0; i < reader->image.nr_bitmaps && r == 0; i++) {
         const struct bf_reader_bitmap *bitmap = &reader->bitmaps[i];
-        struct bf_region region = {
-            .start_bytes = bitmap->entry.table_offset, .kind = BF_REGION_TABLE, .bitmap = i};
-        uint64_t nr_bytes = UINT64_C(8) * bitmap->entry.nr_table_entries;
-        int r = add_structure(reader, regions, region, nr_bytes, err);
 
-        if (r < 0)
-            return r;
         if (bitmap->unusable)
             continue;
         nr_entries += bitmap->entry.nr_table_entries;
@@ -149,31 +159,41 @@ static int add_bitmaps(struct bf_reader *reader, struct bf_regions *regions, str
                                 "the bitmap tables have more than %" PRIu64 " entries together",
                                 TABLE_ENTRIES_MAX);
         r = add_bits(bitmap, i, buf, regions, err);
-        if (r < 0)
-            return r;
     }
-    return 0;
+    return r;
 }
 
+static int check_overlap(const struct bf_reader *reader, struct bf_regions *regions,
+                         struct bf_error *err)
+{
+    struct bf_region a;
+    struct bf_region b;
+    char text_a[REGION_TEXT_MAX];
+    char text_b[REGION_TEXT_MAX];
+
+    if (!bf_regions_overlap(regions, &a, &b))
+        return 0;
+    return bf_error_set(err, BF_E_IMAGE_CORRUPT, "%s and %s overlap at byte %" PRIu64,
+                        region_text(reader, &a, text_a), region_text(reader, &b, text_b),
+                        b.start_bytes);
+}
+
+/* The tables are looked into when it is known that they are where nothing else is. */
 int bf_reader_check_map(struct bf_reader *reader, struct bf_error *err)
 {
     BF_CLEANUP(release_regions) struct bf_regions regions = {0};
-    struct bf_region a;
-    struct bf_region b;
-    char text_a[320];
-    char text_b[320];
     int r;
 
     if (reader->image.nr_bitmaps == 0)
         return 0;
     r = add_structures(reader, &regions, err);
     if (r == 0)
-        r = add_bitmaps(reader, &regions, err);
-    if (r < 0)
-        return r;
-    if (!bf_regions_overlap(&regions, &a, &b))
-        return 0;
-    return bf_error_set(err, BF_E_IMAGE_CORRUPT, "%s and %s overlap at byte %" PRIu64,
-                        region_text(reader, &a, text_a), region_text(reader, &b, text_b),
-                        b.start_bytes);
+        r = add_tables(reader, &regions, err);
+    if (r == 0)
+        r = check_overlap(reader, &regions, err);
+    if (r == 0)
+        r = add_all_bits(reader, &regions, err);
+    if (r == 0)
+        r = check_overlap(reader, &regions, err);
+    return r;
 }
