@@ -117,9 +117,8 @@ void bf_prose_roff_paragraphs(FILE *out, const char *text)
     }
 }
 
-/* Print the word at @text without its markers; returns how many columns it took.  Words of markup
- * that spans spaces are found one by one: the marker is at the first word's start and the last
- * word's end. */
+/* Print the word of @length bytes at @at without its markers, or only measure it if @out is NULL;
+ * returns its columns.  Markup may span words: *@closing is where the one that is open ends. */
 static size_t put_plain_word(FILE *out, const char *text, const char *at, size_t length,
                              const char **closing)
 {
@@ -131,14 +130,13 @@ static size_t put_plain_word(FILE *out, const char *text, const char *at, size_t
 
         if (close) {
             *closing = close;
-            continue;
-        }
-        if (at + i == *closing) {
+        } else if (at + i == *closing) {
             *closing = NULL;
-            continue;
+        } else {
+            columns++;
+            if (out)
+                (void)fputc(at[i], out);
         }
-        (void)fputc(at[i], out);
-        columns++;
     }
     return columns;
 }
@@ -151,8 +149,10 @@ void bf_prose_plain(FILE *out, const char *text, size_t indent, size_t columns)
 
     while (*(at += strspn(at, " \n"))) {
         size_t length = strcspn(at, " \n");
+        const char *measured_closing = closing;
+        size_t width = put_plain_word(NULL, text, at, length, &measured_closing);
 
-        if (column > indent && column + 1 + length > columns) {
+        if (column > indent && column + 1 + width > columns) {
             (void)fprintf(out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (column > indent) {

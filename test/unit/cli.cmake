@@ -1,0 +1,3 @@
+bf_unit_test(cli_arguments bf_cli)
+bf_unit_test(cli_suggest bf_cli)
+bf_unit_test(cli_text bf_cli)
