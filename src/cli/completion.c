@@ -63,7 +63,7 @@ void bf_bash_completion(FILE *out)
                 "    local command='' word action='' want='' operands='' options=''\n"
                 "    COMPREPLY=()\n"
                 "    # --name=VALUE comes as three words, as '=' separates words.\n"
-                "    if [[ $prev == '=' && COMP_CWORD -ge 2 ]]; then\n"
+                "    if [[ $prev == '=' ]] && ((COMP_CWORD >= 2)); then\n"
                 "        prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
                 "    elif [[ $cur == '=' ]]; then\n"
                 "        cur=''\n"

@@ -35,9 +35,10 @@ static const char description[] =
     "covers at least every block that the source's covered.\n\n"
     "A _TARGET_ is a qcow2 image (or a carrier, which is a qcow2 image that holds only bitmaps), "
     "an "
-    "archive folder, or the NBD URI of a *bitferry serve*: *nbd://*_host_*:*_port_*/*, "
-    "*nbds://*_host_*:*_port_*/* with TLS, or *nbd+unix:///?socket=*_path_. A URI that names an "
-    "export (_DISK_*/*_BITMAP_) means that one bitmap.";
+    "archive folder (or any folder of carriers), or the NBD URI of a *bitferry serve*: "
+    "_nbd://HOST:PORT/_, with TLS _nbds://HOST:PORT/_, or _nbd+unix:///?socket=PATH_. A URI that "
+    "names "
+    "an export (_DISK/BITMAP_) means that one bitmap.";
 
 static const char json_prose[] =
     "With *--json* a command prints exactly one JSON object on the standard output. Keys may be "

@@ -76,12 +76,12 @@ static const struct bf_option options[NR_OPTIONS] = {
 };
 
 static const char description[] =
-    "Serves every bitmap of the images (or of the carriers in a folder) as an NBD export "
-    "_DISK_*/*_BITMAP_: the packed bits, and _DISK_*/*_BITMAP_*.qcow2*, an image for *qemu-img "
-    "bitmap "
-    "--merge*. The default export is an index that *inspect*, *pull* and *verify* read. Nothing "
-    "can "
-    "be written.\n\n"
+    "Serves every bitmap of the images (or of the carriers in a folder) as two NBD exports: "
+    "_DISK/BITMAP_, the packed bits, and _DISK/BITMAP.qcow2_, an image for *qemu-img bitmap "
+    "--merge*. "
+    "The default export is an index that *inspect*, *pull* and *verify* read. Nothing can be "
+    "written."
+    "\n\n"
     "The URI is printed when the server is ready, which runs until it gets SIGINT or SIGTERM. "
     "Without "
     "options it listens on a Unix socket that only the same user can open. On TCP without TLS it "

@@ -1,3 +1,5 @@
+#include "archive_files.h"
+#include "archive_folder.h"
 #include "base/name.h"
 #include "target_image.h"
 #include "target_source.h"
@@ -50,6 +52,64 @@ static int add_all(struct bf_image_set *set, const char *folder, bool force_shar
     return ret;
 }
 
+/* What the archive knows of and could not carry: listed, with the reason. */
+static int add_dropped(const struct bf_catalog_disk *listed, struct bf_catalog *catalog,
+                       struct bf_error *err)
+{
+    struct bf_catalog_disk *disk = &catalog->disks[catalog->nr_disks - 1];
+    int ret = 0;
+
+    for (size_t i = 0; ret == 0 && i < listed->nr_bitmaps; i++) {
+        const struct bf_catalog_bitmap *bitmap = &listed->bitmaps[i];
+
+        if (bf_catalog_find_bitmap(disk, bitmap->name))
+            continue;
+        if (bitmap->consistent)
+            return bf_error_set(err, BF_E_IMAGE_CORRUPT,
+                                "the archive lacks the bitmap '%.255s' of disk '%.255s' that its "
+                                "manifest lists",
+                                bitmap->name, listed->name);
+        ret = bf_catalog_add_bitmap(disk, bitmap, err);
+    }
+    return ret;
+}
+
+static int add_archive_file(struct bf_image_set *set, const char *folder,
+                            const struct bf_manifest *manifest, size_t index,
+                            struct bf_catalog *catalog, struct bf_error *err)
+{
+    const struct bf_manifest_file *file = &manifest->files[index];
+    const struct bf_catalog_disk *listed = bf_catalog_find_disk(&manifest->catalog, file->disk);
+    BF_CLEANUP(bf_freep) char *path = NULL;
+    int ret;
+
+    if (asprintf(&path, "%s/%s", folder, file->name) < 0)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    ret = bf_image_set_add(set, path, file->disk, false, catalog, err);
+    if (ret == 0 && listed)
+        ret = add_dropped(listed, catalog, err);
+    return ret;
+}
+
+/* Every file is checked against the manifest before it is believed. */
+static int add_archive(struct bf_image_set *set, const char *folder, struct bf_catalog *catalog,
+                       struct bf_error *err)
+{
+    BF_CLEANUP(bf_manifest_release) struct bf_manifest manifest = {0};
+    int ret = bf_archive_verify(folder, &manifest, err);
+
+    for (size_t i = 0; ret == 0 && i < manifest.nr_files; i++)
+        ret = add_archive_file(set, folder, &manifest, i, catalog, err);
+    return ret;
+}
+
+static bool is_archive(const char *folder)
+{
+    BF_CLEANUP(bf_freep) char *path = NULL;
+
+    return asprintf(&path, "%s/%s", folder, BF_ARCHIVE_MANIFEST) >= 0 && access(path, F_OK) == 0;
+}
+
 const struct bf_target_source_ops bf_folder_source_ops = {
     .kind = BF_TARGET_FOLDER,
     .bits = bf_image_set_bits,
@@ -65,7 +125,10 @@ int bf_folder_source_open(const char *text, const struct bf_target_options *opti
 
     if (!set)
         return -ENOMEM;
-    ret = add_all(set, text, options->force_share, catalog, err);
+    if (is_archive(text))
+        ret = add_archive(set, text, catalog, err);
+    else
+        ret = add_all(set, text, options->force_share, catalog, err);
     if (ret < 0)
         return ret;
     *ret_source = bf_steal_ptr(&set);
