@@ -79,6 +79,11 @@ struct bf_bitmap *random_bitmap_of_disk(uint64_t *seed, uint64_t disk_size_bytes
     return filled_bitmap(seed, geometry);
 }
 
+uint64_t nr_l1_clusters(uint64_t disk_size_bytes)
+{
+    return bf_div_round_up_u64(disk_size_bytes, UINT64_C(8192) * 8192 * 65536);
+}
+
 struct bf_reader *open_image(const uint8_t *image, uint64_t size_bytes)
 {
     struct bf_error err = BF_ERROR_INIT;

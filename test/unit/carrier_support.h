@@ -18,6 +18,9 @@ struct bf_bitmap *random_bitmap(uint64_t *seed, uint64_t max_disk_bytes);
 /** Another one for the same disk. */
 struct bf_bitmap *random_bitmap_of_disk(uint64_t *seed, uint64_t disk_size_bytes);
 
+/** Clusters of 64 KiB that the L1 table takes. */
+uint64_t nr_l1_clusters(uint64_t disk_size_bytes);
+
 /** Read @image, which must live as long as the reader. */
 struct bf_reader *open_image(const uint8_t *image, uint64_t size_bytes);
 

@@ -192,11 +192,6 @@ static void assert_all_used_once(const struct image *image)
     assert_int_equal(refcount, 0);
 }
 
-static uint64_t nr_l1_clusters(uint64_t disk_size_bytes)
-{
-    return bf_div_round_up_u64(disk_size_bytes, UINT64_C(8192) * 8192 * CLUSTER);
-}
-
 static void one_random_carrier(uint64_t *seed)
 {
     static const char *const names[MAX_BITMAPS] = {"a", "b\xff", "name with / and %", "\xc3\xa4"};
@@ -502,6 +497,26 @@ static void the_directory_ends_at_the_limits_of_qemu(void **state)
     bf_directory_release(&directory);
 }
 
+/* A file of terabytes, whose refcounts take clusters that have refcounts themselves. */
+static void refcounts_count_themselves(void **state)
+{
+    const uint64_t per_block = CLUSTER / 2;
+    const uint64_t per_table = CLUSTER / 8;
+
+    (void)state;
+    for (uint64_t nr = 1; nr < 3 * per_block * per_table; nr += nr < 3 * per_block ? 1 : 99991) {
+        uint64_t nr_blocks;
+        uint64_t nr_table;
+
+        bf_layout_refcount_clusters(nr, &nr_blocks, &nr_table);
+        assert_true(nr + nr_blocks + nr_table <= nr_blocks * per_block);
+        assert_true(nr_blocks <= nr_table * per_table);
+        /* and not too many */
+        assert_true(nr + nr_blocks + nr_table > (nr_blocks - 1) * per_block);
+        assert_true(nr_blocks > (nr_table - 1) * per_table);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +530,7 @@ int main(void)
         cmocka_unit_test(bits_must_be_complete_and_in_their_place),
         cmocka_unit_test(an_interrupted_carrier_cannot_be_finished),
         cmocka_unit_test(bits_of_another_disk_are_refused),
+        cmocka_unit_test(refcounts_count_themselves),
         cmocka_unit_test(the_directory_ends_at_the_limits_of_qemu),
     };
 
