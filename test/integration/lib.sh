@@ -20,6 +20,7 @@ bf_clean_up() {
         kill "$pid" 2>/dev/null || true
     done
     wait 2>/dev/null || true
+    awk -v under="$scratch/" 'index($2, under) == 1 { print $2 }' /proc/mounts | xargs -r umount
     rm -rf "$scratch"
     exit "$status"
 }
@@ -82,7 +83,7 @@ qsd_qmp() {
 
 # qemu_digest IMAGE BITMAP: QEMU's own SHA-256 of the bitmap.
 qemu_digest() {
-    qsd_qmp "driver=qcow2,node-name=disk,read-only=on,backing=,file.driver=file,file.filename=$1" \
+    qsd_qmp "driver=qcow2,node-name=disk,read-only=on,file.driver=file,file.filename=$1" \
         "$(jq -nc --arg name "$2" \
             '{execute:"x-debug-block-dirty-bitmap-sha256",arguments:{node:"disk",name:$name}}')" |
         jq -r 'select(.return.sha256).return.sha256'
@@ -90,7 +91,7 @@ qemu_digest() {
 
 # qemu_count IMAGE BITMAP: QEMU's own dirty count, in bytes.
 qemu_count() {
-    qsd_qmp "driver=qcow2,node-name=disk,read-only=on,backing=,file.driver=file,file.filename=$1" \
+    qsd_qmp "driver=qcow2,node-name=disk,read-only=on,file.driver=file,file.filename=$1" \
         '{"execute":"query-named-block-nodes"}' |
         jq -r --arg name "$2" '.return[]? | select(."node-name"=="disk") |
             ."dirty-bitmaps"[]? | select(.name==$name).count'

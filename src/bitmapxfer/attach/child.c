@@ -15,8 +15,28 @@
 
 enum { EXIT_CANNOT_EXEC = 127 };
 
+/* Our environment with LC_ALL=C in front, which makes the messages ones that can be understood. */
+static char **plain_environment(void)
+{
+    size_t nr = 0;
+    char **copy;
+
+    while (environ[nr])
+        nr++;
+    copy = calloc(nr + 2, sizeof *copy);
+    if (!copy)
+        return NULL;
+    copy[0] = (char *)(uintptr_t) "LC_ALL=C";
+    nr = 1;
+    for (char **variable = environ; *variable; variable++) {
+        if (strncmp(*variable, "LC_ALL=", 7) != 0)
+            copy[nr++] = *variable;
+    }
+    return copy;
+}
+
 /* In the child, between fork and exec: async-signal-safe calls only. */
-static void become(const char *const argv[], int keep_fd, int log_fd, pid_t parent)
+static void become(const char *const argv[], char **env, int keep_fd, int log_fd, pid_t parent)
 {
     sigset_t none;
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -33,7 +53,7 @@ static void become(const char *const argv[], int keep_fd, int log_fd, pid_t pare
         _exit(EXIT_CANNOT_EXEC);
     if (keep_fd >= 0 && fcntl(keep_fd, F_SETFD, 0) < 0)
         _exit(EXIT_CANNOT_EXEC);
-    (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+    (void)execvpe(argv[0], (char *const *)(uintptr_t)argv, env);
     _exit(EXIT_CANNOT_EXEC);
 }
 
@@ -43,7 +63,10 @@ int bf_child_start(const char *const argv[], int keep_fd, const char *log_path,
     struct bf_child child = {.program = argv[0]};
     pid_t parent = getpid();
     BF_CLEANUP(bf_fd_closep) int log_fd = -1;
+    BF_CLEANUP(bf_freep) char **env = plain_environment();
 
+    if (!env)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
     if (snprintf(child.log_path, sizeof child.log_path, "%s", log_path) >=
         (int)sizeof child.log_path)
         return bf_error_set(err, BF_E_INVALID, "the path %.200s... is too long", log_path);
@@ -54,7 +77,7 @@ int bf_child_start(const char *const argv[], int keep_fd, const char *log_path,
     if (child.pid < 0)
         return bf_error_set_errno(err, errno, "cannot start %s", argv[0]);
     if (child.pid == 0)
-        become(argv, keep_fd, log_fd, parent);
+        become(argv, env, keep_fd, log_fd, parent);
     *ret_child = child;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "base/math.h"
 #include "base/text.h"
 #include "change_plan.h"
+#include "journal.h"
 #include "staged_blob.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static int write_all(const struct publisher *publisher, uint64_t offset_bytes, c
                      uint64_t nr_bytes, struct bf_error *err)
 {
     while (nr_bytes > 0) {
-        ssize_t put = pwrite(publisher->stage->image_fd, bytes, nr_bytes, (off_t)offset_bytes);
+        ssize_t put = pwrite(publisher->stage->image.fd, bytes, nr_bytes, (off_t)offset_bytes);
 
         if (put < 0 && errno == EINTR)
             continue;
@@ -42,7 +43,7 @@ static int write_all(const struct publisher *publisher, uint64_t offset_bytes, c
 
 static int make_durable(const struct publisher *publisher, struct bf_error *err)
 {
-    if (fdatasync(publisher->stage->image_fd) < 0)
+    if (fdatasync(publisher->stage->image.fd) < 0)
         return bf_error_set_errno(err, errno, "cannot write %s to the disk", image_name(publisher));
     return 0;
 }
@@ -101,7 +102,7 @@ static int reserve_space(const struct publisher *publisher, struct bf_error *err
     char text[BF_SIZE_TEXT_MAX];
     int failed = 0;
 
-    if (stage->block_device)
+    if (stage->image.block_device)
         return 0; /* QEMU already found it to be large enough: the overlay is no larger */
     for (size_t i = 0; i < publisher->plan->nr_changes; i++) {
         const struct bf_change *change = &publisher->plan->changes[i];
@@ -109,18 +110,18 @@ static int reserve_space(const struct publisher *publisher, struct bf_error *err
         if (change->kind != BF_CHANGE_FREE)
             continue;
         needed_bytes += change->where.length_bytes;
-        if (failed == 0 && fallocate(stage->image_fd, 0, (off_t)change->where.image_offset_bytes,
+        if (failed == 0 && fallocate(stage->image.fd, 0, (off_t)change->where.image_offset_bytes,
                                      (off_t)change->where.length_bytes) < 0)
             failed = errno;
     }
     if (failed == 0 || failed == EOPNOTSUPP) {
         failed = 0;
-        if (end_bytes > stage->image_file_bytes && ftruncate(stage->image_fd, (off_t)end_bytes) < 0)
+        if (end_bytes > stage->image.file_bytes && ftruncate(stage->image.fd, (off_t)end_bytes) < 0)
             failed = errno;
     }
     if (failed == 0)
         return 0;
-    if (ftruncate(stage->image_fd, (off_t)stage->image_file_bytes) < 0)
+    if (ftruncate(stage->image.fd, (off_t)stage->image.file_bytes) < 0)
         return bf_error_set_errno(err, errno, "cannot give back the space of %s",
                                   image_name(publisher));
     return bf_error_set_errno(err, failed, "no room for the bitmaps in %s, which would grow by %s",
@@ -158,7 +159,7 @@ static int publish_plan(struct publisher *publisher, struct bf_error *err)
     int r = reserve_space(publisher, err);
 
     if (r == 0)
-        r = bf_work_folder_mark(folder, err);
+        r = bf_journal_write(publisher->stage, publisher->overlay_fd, publisher->plan, err);
     if (r < 0)
         return r;
     bf_fail_point("publish.marked");

@@ -2,54 +2,16 @@
 
 #include "attach/child.h"
 #include "base/math.h"
-#include "carrier/image_lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-
-#include <linux/fs.h>
 
 enum { SECTOR_BYTES = 512 };
-
-static int refuse_read_only(const char *path, int errnum, struct bf_error *err)
-{
-    if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
-        return bf_error_set(
-            err, BF_E_READ_ONLY,
-            "%s cannot be written (%s): bitmaps can only be installed in an image that "
-            "can",
-            path, strerror(errnum));
-    return bf_error_set_errno(err, errnum, "cannot open %s for writing", path);
-}
-
-static int open_image(struct bf_stage *stage, struct bf_error *err)
-{
-    const char *path = stage->folder->image_path;
-    struct stat st;
-
-    stage->image_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (stage->image_fd < 0)
-        return refuse_read_only(path, errno, err);
-    if (fstat(stage->image_fd, &st) < 0)
-        return bf_error_set_errno(err, errno, "cannot look at %s", path);
-    /* root may write to a file that nobody may write to; who took the rights away meant it */
-    if ((st.st_mode & 0222) == 0)
-        return refuse_read_only(path, EACCES, err);
-    stage->block_device = S_ISBLK(st.st_mode);
-    stage->image_file_bytes = (uint64_t)st.st_size;
-    if (stage->block_device && ioctl(stage->image_fd, BLKGETSIZE64, &stage->image_file_bytes) < 0)
-        return bf_error_set_errno(err, errno, "cannot get the size of %s", path);
-    return bf_image_lock(stage->image_fd, path, BF_IMAGE_LOCK_WRITE, err);
-}
 
 static int make_overlay(struct bf_stage *stage, uint64_t growth_bytes, struct bf_error *err)
 {
     char size[32];
-    uint64_t size_bytes = stage->image_file_bytes + (stage->block_device ? 0 : growth_bytes);
+    uint64_t size_bytes = stage->image.file_bytes + (stage->image.block_device ? 0 : growth_bytes);
     const char *const argv[] = {
         "qemu-img",          "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k",
         stage->overlay_path, size,     NULL};
@@ -70,13 +32,13 @@ int bf_stage_open(struct bf_work_folder *folder, uint64_t growth_bytes, uint64_t
     if (!stage)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
     stage->folder = folder;
-    stage->image_fd = -1;
+    stage->image.fd = -1;
     stage->deadline_ms = deadline_ms;
     stage->overlay_path = bf_work_folder_file(folder, "image.stage");
     stage->log_path = bf_work_folder_file(folder, "stage.log");
     if (!stage->overlay_path || !stage->log_path)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
-    r = open_image(stage, err);
+    r = bf_image_file_open(folder->image_path, &stage->image, err);
     if (r < 0)
         return r;
     r = make_overlay(stage, growth_bytes, err);
@@ -90,8 +52,8 @@ void bf_stage_close(struct bf_stage *stage)
 {
     if (stage->overlay_path)
         (void)unlink(stage->overlay_path);
-    if (stage->image_fd >= 0)
-        (void)close(stage->image_fd);
+    if (stage->image.fd >= 0)
+        (void)close(stage->image.fd);
     free(stage->overlay_path);
     free(stage->log_path);
     free(stage);
@@ -104,7 +66,7 @@ static json_t *overlay_node(const struct bf_stage *stage)
     return json_pack("{s:s, s:{s:s, s:s, s:{s:b}}, s:{s:s, s:b, s:{s:s, s:s, s:s, s:b}}}", "driver",
                      "qcow2", "file", "driver", "file", "filename", stage->overlay_path, "cache",
                      "no-flush", 1, "backing", "driver", "raw", "read-only", 1, "file", "driver",
-                     stage->block_device ? "host_device" : "file", "filename",
+                     stage->image.block_device ? "host_device" : "file", "filename",
                      stage->folder->image_path, "locking", "off", "read-only", 1);
 }
 

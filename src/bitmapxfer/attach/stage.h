@@ -13,15 +13,14 @@
 #define STAGE_H
 
 #include "attach/work_folder.h"
+#include "image_file.h"
 
 #include <jansson.h>
 #include <stdint.h>
 
 struct bf_stage {
     struct bf_work_folder *folder; /* borrowed */
-    int image_fd;                  /* holds the lock */
-    bool block_device;
-    uint64_t image_file_bytes;
+    struct bf_image_file image;
     char *overlay_path;
     char *log_path;
     uint64_t deadline_ms;

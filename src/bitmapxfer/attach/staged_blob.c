@@ -48,7 +48,7 @@ int bf_staged_read_new(int overlay_fd, const struct bf_staged_extent *extent, ui
 int bf_staged_read_old(const struct bf_stage *stage, uint64_t offset_bytes, uint8_t *buf,
                        uint64_t nr_bytes, struct bf_error *err)
 {
-    return read_zero_past_end(stage->image_fd, offset_bytes, buf, nr_bytes,
+    return read_zero_past_end(stage->image.fd, offset_bytes, buf, nr_bytes,
                               stage->folder->image_path, err);
 }
 
@@ -121,7 +121,7 @@ int bf_staged_blob_new(const struct bf_stage *stage, int overlay_fd,
         .free = free_staged,
     };
     struct staged_blob *staged = calloc(1, sizeof *staged);
-    uint64_t end_bytes = stage->image_file_bytes;
+    uint64_t end_bytes = stage->image.file_bytes;
 
     if (!staged)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory");

@@ -13,8 +13,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-static const char mark_name[] = "publishing";
-
 /* A name for a folder away from the image: FNV-1a of the canonical path, which only has to keep
  * images apart that are worked on at the same time. */
 static uint64_t hash_path(const char *path)
@@ -118,7 +116,7 @@ static void remove_files(const struct bf_work_folder *folder)
         return;
     }
     while ((entry = readdir(directory))) {
-        if (strcmp(entry->d_name, mark_name) != 0)
+        if (strcmp(entry->d_name, BF_WORK_JOURNAL) != 0)
             (void)unlinkat(folder->fd, entry->d_name, 0); /* "." and ".." fail, as they should */
     }
     (void)closedir(directory);
@@ -173,7 +171,7 @@ int bf_work_folder_open(const char *image_path, struct bf_work_folder **ret_fold
         free(folder);
         return r;
     }
-    folder->interrupted = faccessat(folder->fd, mark_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    folder->interrupted = faccessat(folder->fd, BF_WORK_JOURNAL, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     remove_files(folder);
     *ret_folder = folder;
     return 0;
@@ -182,7 +180,7 @@ int bf_work_folder_open(const char *image_path, struct bf_work_folder **ret_fold
 void bf_work_folder_close(struct bf_work_folder *folder)
 {
     remove_files(folder);
-    (void)rmdir(folder->path); /* stays if it is marked */
+    (void)rmdir(folder->path); /* stays if there is a journal */
     (void)close(folder->fd);
     free(folder->image_path);
     free(folder->path);
@@ -196,19 +194,9 @@ char *bf_work_folder_file(const struct bf_work_folder *folder, const char *name)
     return asprintf(&path, "%s/%s", folder->path, name) < 0 ? NULL : path;
 }
 
-int bf_work_folder_mark(struct bf_work_folder *folder, struct bf_error *err)
-{
-    BF_CLEANUP(bf_fd_closep)
-    int fd = openat(folder->fd, mark_name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    if (fd < 0 || fsync(fd) < 0 || fsync(folder->fd) < 0)
-        return bf_error_set_errno(err, errno, "cannot write to the work folder %s", folder->path);
-    return 0;
-}
-
 int bf_work_folder_unmark(struct bf_work_folder *folder, struct bf_error *err)
 {
-    if (unlinkat(folder->fd, mark_name, 0) < 0 && errno != ENOENT)
+    if (unlinkat(folder->fd, BF_WORK_JOURNAL, 0) < 0 && errno != ENOENT)
         return bf_error_set_errno(err, errno, "cannot write to the work folder %s", folder->path);
     folder->interrupted = false;
     return 0;

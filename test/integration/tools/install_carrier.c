@@ -5,6 +5,7 @@
 #include "carrier/reader.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
     struct choice choice = {0};
     int c;
 
+    (void)signal(SIGPIPE, SIG_IGN);
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (c == 'r')
             choice.replace = true;

@@ -27,15 +27,17 @@ struct bf_work_folder {
 int bf_work_folder_open(const char *image_path, struct bf_work_folder **ret_folder,
                         struct bf_error *err);
 
-/** Remove the folder and all in it (but keep the mark, if it is set), and unlock. */
+/** Remove the folder and all in it (but a journal), and unlock. */
 void bf_work_folder_close(struct bf_work_folder *folder);
 BF_DEFINE_CLEANUP(struct bf_work_folder *, bf_work_folder_close)
 
 /** PATH/NAME into a new string; free() it.  NULL: no memory. */
 char *bf_work_folder_file(const struct bf_work_folder *folder, const char *name);
 
-/** Set, durably, the mark that the image is being changed, or take it away. */
-int bf_work_folder_mark(struct bf_work_folder *folder, struct bf_error *err);
+/** The journal of a run that changes the image: the one file that outlives a killed run. */
+#define BF_WORK_JOURNAL "publishing"
+
+/** The image is in order again: remove the journal. */
 int bf_work_folder_unmark(struct bf_work_folder *folder, struct bf_error *err);
 
 #endif

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Bitmaps of a carrier come into an image: all or none, proven by QEMU, and wherever it is killed the image
+# is as before or complete.
+. "$(dirname "$0")/lib.sh"
+
+install=$BF_BUILD/test/install-carrier
+cd "$scratch"
+
+# carrier.qcow2: what is to be installed.  plain.qcow2: an image with data and a bitmap of its own.
+dirty_image carrier.qcow2 1G chk1 65536 0 1M 512M 64k 1073676288 65536
+dirty_image carrier.qcow2 1G chk2 131072 100M 1M
+qemu-img bitmap --disable carrier.qcow2 chk2
+qemu-img create -q -f qcow2 plain.qcow2 1G
+qemu-img bitmap --add plain.qcow2 other
+qemu-io -c 'write -P 7 0 20M' -c 'write -P 8 512M 1M' plain.qcow2 >/dev/null
+chk1=$(qemu_digest carrier.qcow2 chk1)
+chk2=$(qemu_digest carrier.qcow2 chk2)
+other=$(qemu_digest plain.qcow2 other)
+
+names_of() {
+    qemu-img info --output=json "$1" |
+        jq -r '[."format-specific".data.bitmaps[]? | "\(.name):\(.flags|join("+"))"] | sort | join(" ")'
+}
+
+nothing_left() {
+    equal "" "$(find . -name '.*.bitferry')" "work folders left behind"
+}
+
+# complete IMAGE: it has all three bitmaps, right in every respect, and its data.
+complete() {
+    equal "chk1:auto chk2: other:auto" "$(names_of "$1")" "bitmaps of $1"
+    equal "$chk1" "$(qemu_digest "$1" chk1)" "digest of chk1 in $1"
+    equal "$chk2" "$(qemu_digest "$1" chk2)" "digest of chk2 in $1"
+    as_before_at_least "$1"
+}
+
+as_before_at_least() {
+    equal "$other" "$(qemu_digest "$1" other)" "digest of other in $1"
+    qemu-img compare -q "$1" plain.qcow2 || die "the data of $1 changed"
+}
+
+cp plain.qcow2 image.qcow2
+"$install" carrier.qcow2 image.qcow2
+complete image.qcow2
+qemu-img check -q image.qcow2 || die "check"
+nothing_left
+ok "bitmaps are installed, their state is kept, other bitmaps and the data stay"
+
+fails_with 4 "already has a bitmap 'chk[12]'.*--replace" "$install" carrier.qcow2 image.qcow2
+"$install" --replace carrier.qcow2 image.qcow2
+complete image.qcow2
+qemu-img check -q image.qcow2 || die "check after --replace"
+ok "an existing bitmap is refused, and replaced when that is asked for"
+
+for granularity in 512 4096 1048576 2147483648; do
+    cp plain.qcow2 image.qcow2
+    "$install" --granularity "$granularity" carrier.qcow2 image.qcow2
+    qemu-img check -q image.qcow2 || die "check at $granularity"
+done
+nothing_left
+ok "another granularity, coarser and finer, proven by QEMU's digest of it"
+
+# Images of every make.  The data file and the backing file of the target are not even opened.
+printf secret >key
+variants=(cluster_size=512 cluster_size=4k cluster_size=2M refcount_bits=1 refcount_bits=8
+    refcount_bits=64 extended_l2=on,cluster_size=128k lazy_refcounts=on compression_type=zstd
+    data_file=external.raw data_file=external.raw,data_file_raw=on)
+for options in "${variants[@]}"; do
+    rm -f made.qcow2 external.raw
+    qemu-img create -q -f qcow2 -o "$options" made.qcow2 1G
+    qemu-img bitmap --add made.qcow2 other
+    qemu-io -c 'write -P 7 0 2M' made.qcow2 >/dev/null
+    "$install" carrier.qcow2 made.qcow2
+    equal "$chk1" "$(qemu_digest made.qcow2 chk1)" "digest with $options"
+    qemu-img check -q made.qcow2 || die "check with $options"
+    "$install" --replace carrier.qcow2 made.qcow2
+    equal "$chk1" "$(qemu_digest made.qcow2 chk1)" "digest with $options, replaced"
+    qemu-img check -q made.qcow2 || die "check with $options, replaced"
+    ok "installed in an image with $options"
+done
+
+rm -f made.qcow2
+qemu-img create -q -f qcow2 --object secret,id=s,file=key \
+    -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 made.qcow2 1G
+fails_with 2 "encrypted \(luks\).*--key-file" "$install" carrier.qcow2 made.qcow2
+"$install" --key-file key carrier.qcow2 made.qcow2
+equal "chk1:auto chk2:" "$(names_of made.qcow2)" "bitmaps of the encrypted image"
+ok "installed in an encrypted image"
+
+qemu-img create -q -f qcow2 -b missing.qcow2 -F qcow2 -u overlay.qcow2 1G
+"$install" carrier.qcow2 overlay.qcow2
+ok "installed in an image whose backing file is not there"
+
+# Refused, with nothing changed.
+unchanged() {
+    local image=$1 before
+    before=$(sha256sum "$image")
+    shift
+    "$@"
+    equal "$before" "$(sha256sum "$image")" "contents of $image"
+    nothing_left
+}
+qemu-img create -q -f raw raw.img 1G
+unchanged raw.img fails_with 15 "not a qcow2 image|qcow2" "$install" carrier.qcow2 raw.img
+qemu-img create -q -f qcow2 -o compat=0.10 v2.qcow2 1G
+unchanged v2.qcow2 fails_with 15 "version 2.*amend" "$install" carrier.qcow2 v2.qcow2
+qemu-img create -q -f qcow2 small.qcow2 512M
+unchanged small.qcow2 fails_with 15 "1073741824.*536870912" "$install" carrier.qcow2 small.qcow2
+cp plain.qcow2 read-only.qcow2
+chmod 0444 read-only.qcow2
+unchanged read-only.qcow2 fails_with 1 "cannot be written" "$install" carrier.qcow2 read-only.qcow2
+cp plain.qcow2 image.qcow2
+(qemu-io -c 'write 0 64k' -c abort image.qcow2 || true) >/dev/null 2>&1
+qemu-img bitmap --add image.qcow2 fresh
+dirty_image bad.qcow2 1G other 65536 0 64k
+unchanged image.qcow2 fails_with 4 "cannot be overwritten.*qemu-img bitmap --remove" \
+    "$install" --replace bad.qcow2 image.qcow2
+ok "raw, version 2, another size, read-only, an inconsistent bitmap of the name: refused, unchanged"
+
+cp plain.qcow2 image.qcow2
+run_child qemu-storage-daemon --nbd-server "addr.type=unix,addr.path=$scratch/vm.sock" \
+    --blockdev driver=qcow2,node-name=n,file.driver=file,file.filename=image.qcow2 \
+    --export type=nbd,id=e,node-name=n,writable=on
+vm=$child
+wait_for 10 test -S vm.sock
+fails_with 11 "in use" "$install" carrier.qcow2 image.qcow2
+kill "$vm"
+wait "$vm" || true
+nothing_left
+ok "an image that a running VM uses is refused"
+
+# Two at a time: one works, the other is told so.
+cp plain.qcow2 image.qcow2
+BITFERRY_FAIL_POINT=install.loaded:stop run_child "$install" carrier.qcow2 image.qcow2
+first=$child
+wait_for 20 grep -q '^State:.*stopped' "/proc/$first/status"
+fails_with 11 "another bitferry works on this image" "$install" carrier.qcow2 image.qcow2
+fails_with 1 "lock" qemu-io -c 'write 0 64k' image.qcow2
+kill -CONT "$first"
+wait "$first" || die "the stopped one did not go on"
+complete image.qcow2
+ok "two runs on one image exclude each other, and QEMU"
+
+# No room: on a file system of 24 MiB that the image nearly fills.
+mkdir small
+mount -t tmpfs -o size=24m none small
+cp plain.qcow2 small/image.qcow2
+dd if=/dev/zero of=small/filler bs=64k status=none 2>/dev/null || true
+truncate -s -192k small/filler
+before=$(sha256sum <small/image.qcow2)
+fails_with 1 "No space left|no room" "$install" carrier.qcow2 small/image.qcow2
+equal "$before" "$(sha256sum <small/image.qcow2)" "the image after ENOSPC"
+rm small/filler
+"$install" carrier.qcow2 small/image.qcow2
+complete small/image.qcow2
+umount small
+ok "no space left: named, nothing changed"
+
+# QEMU is killed under us: an error, and not a byte of the image is another.
+cp plain.qcow2 image.qcow2
+before=$(sha256sum image.qcow2)
+BITFERRY_FAIL_POINT=install.loaded:stop run_child "$install" carrier.qcow2 image.qcow2
+first=$child
+wait_for 20 grep -q '^State:.*stopped' "/proc/$first/status"
+daemon=$(pgrep -P "$first" -f qemu-storage-daemon)
+kill -KILL "$daemon"
+kill -CONT "$first"
+status=0
+wait "$first" || status=$?
+equal 1 "$status" "exit code when the storage daemon was killed"
+equal "$before" "$(sha256sum image.qcow2)" "the image after its storage daemon was killed"
+nothing_left
+ok "the storage daemon is killed: named, nothing changed"
+
+# after_kill WHERE: the image is as before or complete; the next run tidies up.
+after_kill() {
+    case $(names_of image.qcow2) in
+    other:auto)
+        as_before_at_least image.qcow2
+        state=before
+        "$install" carrier.qcow2 image.qcow2 || die "the next run after a kill at $1"
+        ;;
+    *)
+        complete image.qcow2
+        state=complete
+        "$install" --replace carrier.qcow2 image.qcow2 || die "the next run after a kill at $1"
+        ;;
+    esac
+    complete image.qcow2
+    qemu-img check -q image.qcow2 || die "check after the next run, killed at $1"
+    nothing_left
+}
+
+children_gone() {
+    ! pgrep -f "qemu-storage-daemon.*fd=|qemu-img.*$scratch" >/dev/null
+}
+
+for point in install.loaded install.proven publish.marked publish.clusters publish.refcounts publish.header; do
+    cp plain.qcow2 image.qcow2
+    status=0
+    BITFERRY_FAIL_POINT=$point:kill "$install" carrier.qcow2 image.qcow2 2>/dev/null || status=$?
+    equal 137 "$status" "exit status at fail point $point"
+    wait_for 10 children_gone
+    after_kill "$point"
+    ok "killed at $point: $state, and the next run leaves nothing"
+done
+
+# And killed at every single write: QEMU's and everybody's first, then our own alone.
+# kill_everywhere CALL STRACE-OPTION...: adds to $before and $complete.
+kill_everywhere() {
+    local call=$1 n
+    shift
+    for n in $(seq 1 100); do
+        cp plain.qcow2 image.qcow2
+        if strace "$@" -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=KILL:when=$n" \
+            "$install" carrier.qcow2 image.qcow2 >/dev/null 2>&1; then
+            ok "killed at each of $((n - 1)) calls of $call"
+            return
+        fi
+        wait_for 10 children_gone
+        after_kill "call $n of $call"
+        eval "$state=\$(($state + 1))"
+    done
+    die "the run never got to its end"
+}
+
+before=0
+complete=0
+kill_everywhere pwrite64 -f
+[ "$before" -gt 2 ] || die "strace did not kill QEMU"
+for call in pwrite64 fdatasync fsync ftruncate unlinkat rmdir; do
+    kill_everywhere "$call"
+done
+ok "the image was $before times as before, $complete times complete"
+[ "$before" -gt 5 ] && [ "$complete" -gt 5 ] || die "strace did not kill bitferry as it should"
