@@ -1,0 +1,63 @@
+/** Which parts of an export are holes, as the server tells it piece by piece, and what to read
+ * next.
+ *
+ *     while not all taken:  ask() a piece -> the server's extent()s -> answered()
+ *                           take() what was mapped, in order, while the next piece is asked
+ *
+ * Pure: no I/O.  Adjacent extents of a kind are joined; a hole shorter than BF_NBD_HOLE_MIN_BYTES
+ * between data is read along with it, being cheaper than another request, which also bounds the
+ * map.
+ */
+#ifndef NBD_MAP_H
+#define NBD_MAP_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    /* One question.  Small, for nbdkit before 1.38.6 dies of one that is answered with 4 GiB
+     * (CVE-2025-47711), and so that an answer is bounded. */
+    BF_NBD_PIECE_BYTES = 64 << 20,
+    BF_NBD_HOLE_MIN_BYTES = 32 << 10,
+    /* Of one piece: holes and data in turn, and the ends. */
+    BF_NBD_PIECE_RUNS = 2 * (BF_NBD_PIECE_BYTES / BF_NBD_HOLE_MIN_BYTES) + 2,
+};
+
+struct bf_nbd_run {
+    uint64_t offset_bytes;
+    uint64_t nr_bytes;
+    bool hole;
+};
+
+struct bf_nbd_map {
+    uint64_t size_bytes;       /* of the export */
+    uint64_t asked_from_bytes; /* the question is about [asked_from, asked) */
+    uint64_t asked_bytes;
+    uint64_t mapped_bytes;                         /* the answers reach up to here */
+    struct bf_nbd_run runs[2 * BF_NBD_PIECE_RUNS]; /* [first, end): mapped and not taken */
+    size_t first;
+    size_t end;
+};
+
+/** @has_extents false: there is nobody to ask, all of the export is data. */
+void bf_nbd_map_init(struct bf_nbd_map *map, uint64_t size_bytes, bool has_extents);
+
+/** What to ask the server now; false: nothing. */
+bool bf_nbd_map_ask(struct bf_nbd_map *map, uint64_t *ret_offset_bytes, uint64_t *ret_nr_bytes);
+
+/** The next extent of the answer.  What reaches past the question is cut off, as the protocol
+ * allows for the last.  Errors: PROTOCOL for an empty one and one that leaves the export. */
+int bf_nbd_map_extent(struct bf_nbd_map *map, uint64_t nr_bytes, bool hole, struct bf_error *err);
+
+/** The answer is complete; it may have covered less than was asked.  Errors: PROTOCOL if it
+ *  covered nothing. */
+int bf_nbd_map_answered(struct bf_nbd_map *map, struct bf_error *err);
+
+/** The next part in order: a hole of any length, or data of at most @max_bytes; false: none is
+ * mapped yet. */
+bool bf_nbd_map_take(struct bf_nbd_map *map, uint64_t max_bytes, struct bf_nbd_run *ret_run);
+
+#endif
