@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-    /* One question.  Small, for nbdkit before 1.38.6 dies of one that is answered with 4 GiB
+    /* One question.  Small, for nbdkit 1.32.5 dies of one of nearly 4 GiB
      * (CVE-2025-47711), and so that an answer is bounded. */
     BF_NBD_PIECE_BYTES = 64 << 20,
     BF_NBD_HOLE_MIN_BYTES = 32 << 10,
