@@ -75,6 +75,20 @@ static void who_was_refused_is_in_nobodys_way(void **state)
     assert_int_equal(bf_image_lock(late, path, BF_IMAGE_LOCK_READ, NULL), 0);
 }
 
+/* QEMU's byte 200: somebody lets nobody read, whatever it does itself. */
+static void who_is_denied_reading_does_not_read(void **state)
+{
+    BF_CLEANUP(bf_fd_closep) int other = open_image();
+    BF_CLEANUP(bf_fd_closep) int reader = open_image();
+    struct flock deny = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 200, .l_len = 1};
+    struct bf_error err = BF_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(fcntl(other, F_OFD_SETLK, &deny), 0);
+    assert_true(bf_image_lock(reader, path, BF_IMAGE_LOCK_READ, &err) < 0);
+    assert_int_equal(err.code, BF_E_IMAGE_IN_USE);
+}
+
 static void a_lock_ends_with_its_file(void **state)
 {
     BF_CLEANUP(bf_fd_closep) int late = open_image();
@@ -92,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_share_and_writers_do_not),
         cmocka_unit_test(who_was_refused_is_in_nobodys_way),
+        cmocka_unit_test(who_is_denied_reading_does_not_read),
         cmocka_unit_test(a_lock_ends_with_its_file),
     };
 

@@ -357,6 +357,36 @@ static void two_bitmaps_extensions_are_refused(void **state)
     image_free(image);
 }
 
+/* With clusters of 512 bytes no offset of a table entry can be wrong in this way. */
+static void bits_that_begin_within_a_cluster_are_refused(void **state)
+{
+    struct image *image = plain_image();
+    struct bf_error err = BF_ERROR_INIT;
+    struct bf_reader *reader = NULL;
+
+    (void)state;
+    put(image->bytes + 20, 4, 12); /* clusters of 4 KiB: everything moves */
+    put(image->bytes + 24, 8, 512);
+    put(image->bytes + 36, 4, 0);
+    put(image->bytes + 40, 8, 0);
+    put(image->bytes + 48, 8, 0);
+    put(image->bytes + 56, 4, 0);
+    memcpy(image->bytes + 4096, image->bytes + IMAGE_DIRECTORY, 32);
+    put(image->bytes + EXT, 4, 1);
+    put(image->bytes + EXT + 8, 8, 32);
+    put(image->bytes + EXT + 16, 8, 4096);
+    put(image->bytes + 4096, 8, 8192);
+    put(image->bytes + 4096 + 8, 4, 1);
+    put(image->bytes + 8192, 8, 12288);
+    bf_reader_free(must_open(image));
+
+    put(image->bytes + 8192, 8, 12288 + 512);
+    assert_true(open_bytes(image->bytes, sizeof image->bytes, &reader, &err) < 0);
+    assert_int_equal(err.code, BF_E_IMAGE_CORRUPT);
+    assert_non_null(strstr(err.text, "entry 0: byte 12800 is not the start of a cluster"));
+    image_free(image);
+}
+
 /* An image too large for an array: memory that is only there where it was written. */
 static uint8_t *vast_image(uint64_t nr_bytes, uint64_t virtual_size_bytes, uint32_t nr_bitmaps)
 {
@@ -469,6 +499,7 @@ int main(void)
         cmocka_unit_test(stale_bitmaps_count_as_absent),
         cmocka_unit_test(other_extensions_are_passed_over),
         cmocka_unit_test(two_bitmaps_extensions_are_refused),
+        cmocka_unit_test(bits_that_begin_within_a_cluster_are_refused),
         cmocka_unit_test(as_many_bitmaps_as_there_can_be),
         cmocka_unit_test(bits_all_over_the_place_are_refused),
         cmocka_unit_test(tables_without_end_are_refused),

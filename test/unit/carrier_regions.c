@@ -76,11 +76,28 @@ static void neighbours_become_one(void **state)
     free(regions.list);
 }
 
+static void neighbours_of_two_bitmaps_stay_two(void **state)
+{
+    const struct bf_region list[] = {
+        {.start_bytes = 0, .end_bytes = 10, .kind = BF_REGION_BITS, .bitmap = 0},
+        {.start_bytes = 10, .end_bytes = 20, .kind = BF_REGION_BITS, .bitmap = 1},
+        {.start_bytes = 20, .end_bytes = 30, .kind = BF_REGION_TABLE, .bitmap = 1},
+    };
+    struct bf_regions regions = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(bf_regions_add(&regions, &list[i], NULL), 0);
+    assert_int_equal(regions.nr_regions, 3);
+    free(regions.list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(overlaps_are_those_of_all_pairs),
         cmocka_unit_test(neighbours_become_one),
+        cmocka_unit_test(neighbours_of_two_bitmaps_stay_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
