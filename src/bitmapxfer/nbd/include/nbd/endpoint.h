@@ -1,10 +1,10 @@
 /** Where an NBD server is and how to trust it.
  *
  * Endpoints are NBD URIs: nbd://HOST[:PORT]/EXPORT, nbds:// for TLS,
- * nbd+unix:///EXPORT?socket=PATH. TLS over a Unix socket is refused: no host name is there to be
- * checked, and libnbd before 1.20.3 accepts any certificate (CVE-2024-7383).  Other transports
- * (nbd+vsock, nbd+ssh) are not supported. Source: the NBD URI specification, libnbd's
- * nbd_connect_uri(3).
+ * nbd+unix:///EXPORT?socket=PATH.  TLS over a Unix socket is refused: no host name is there to be
+ * checked, and libnbd 1.14 accepts any certificate (CVE-2024-7383).  Other transports (nbd+vsock,
+ * nbd+ssh) are not supported.
+ * Source: the NBD URI specification, libnbd's nbd_connect_uri(3).
  */
 #ifndef NBD_ENDPOINT_H
 #define NBD_ENDPOINT_H
