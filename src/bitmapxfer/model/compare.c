@@ -63,7 +63,8 @@ static int side_run(struct side *side, uint64_t offset_bytes, uint64_t *nr_bytes
     return bf_window_run(&side->bits, offset_bytes, max_bytes, &side->kind, nr_bytes, err);
 }
 
-/* Count the blocks that only the candidate has; the last one ends with its disk. */
+/* Count the blocks that only the candidate has; the last one ends with its disk.  Where the last
+ * bit is in another window, its number here is far behind this one, wrapped around or not. */
 static void add_extra(struct work *work, uint64_t offset_bytes, uint64_t nr_words)
 {
     const struct bf_geometry *geometry = &work->candidate.bits.geometry;
@@ -72,10 +73,8 @@ static void add_extra(struct work *work, uint64_t offset_bytes, uint64_t nr_word
     uint64_t last_bit = bf_geometry_nr_bits(geometry) - 1 - offset_bytes * 8;
     uint64_t nr_bits = 0;
 
-    for (uint64_t i = 0; i < nr_words; i++) {
-        if (reference[i] != candidate[i])
-            nr_bits += (unsigned)__builtin_popcountll(candidate[i] & ~reference[i]);
-    }
+    for (uint64_t i = 0; i < nr_words; i++)
+        nr_bits += (unsigned)__builtin_popcountll(candidate[i] & ~reference[i]);
     work->result.extra_bytes += nr_bits * geometry->granularity_bytes;
     if (last_bit / 64 < nr_words &&
         ((candidate[last_bit / 64] & ~reference[last_bit / 64]) >> (last_bit % 64) & 1) != 0)
@@ -86,14 +85,28 @@ static void add_extra(struct work *work, uint64_t offset_bytes, uint64_t nr_word
 static void track_missing(struct work *work, uint64_t offset_bytes, uint64_t nr_words)
 {
     const uint64_t *reference = work->reference.window.words;
-    uint64_t *candidate = work->candidate.window.words;
-    uint64_t half_covered_bit = work->half_covered_bit - offset_bytes * 8;
+    const uint64_t *candidate = work->candidate.window.words;
 
-    if (half_covered_bit / 64 < nr_words)
-        candidate[half_covered_bit / 64] &= ~(UINT64_C(1) << (half_covered_bit % 64));
     for (uint64_t i = 0; i < nr_words; i++)
         (void)bf_tracker_word(&work->tracker, offset_bytes * 8 + i * 64,
                               reference[i] & ~candidate[i]);
+}
+
+static void compare_windows(struct work *work, uint64_t offset_bytes, uint64_t nr_words)
+{
+    uint64_t *candidate = work->candidate.window.words;
+    uint64_t half_covered_bit = work->half_covered_bit - offset_bytes * 8;
+    bool has_half_covered = half_covered_bit / 64 < nr_words; /* not if that wrapped around */
+
+    if (!has_half_covered &&
+        memcmp(work->reference.window.words, candidate, nr_words * sizeof *candidate) == 0) {
+        (void)bf_tracker_clean(&work->tracker, offset_bytes * 8);
+        return;
+    }
+    add_extra(work, offset_bytes, nr_words);
+    if (has_half_covered)
+        candidate[half_covered_bit / 64] &= ~(UINT64_C(1) << (half_covered_bit % 64));
+    track_missing(work, offset_bytes, nr_words);
 }
 
 /* Compare from @offset_bytes on, as far as it goes in one step. */
@@ -118,8 +131,7 @@ static int compare_stretch(struct work *work, uint64_t offset_bytes, uint64_t *n
                            *nr_bytes, err);
     if (r < 0)
         return r;
-    add_extra(work, offset_bytes, *nr_bytes / 8);
-    track_missing(work, offset_bytes, *nr_bytes / 8);
+    compare_windows(work, offset_bytes, *nr_bytes / 8);
     return 0;
 }
 
