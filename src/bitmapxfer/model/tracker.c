@@ -26,23 +26,21 @@ int bf_tracker_clean(struct bf_tracker *tracker, uint64_t bit)
 
 int bf_tracker_word(struct bf_tracker *tracker, uint64_t bit, uint64_t word)
 {
-    unsigned at = 0;
+    uint64_t edges = word ^ (word << 1 | tracker->open);
 
-    for (;;) {
-        uint64_t changes = (tracker->open ? ~word : word) >> at;
+    for (; edges != 0; edges &= edges - 1) {
+        uint64_t edge = bit + (unsigned)__builtin_ctzll(edges);
         int r;
 
-        if (changes == 0)
-            return 0;
-        at += (unsigned)__builtin_ctzll(changes);
         if (!tracker->open) {
-            bf_tracker_dirty(tracker, bit + at);
+            bf_tracker_dirty(tracker, edge);
             continue;
         }
-        r = bf_tracker_clean(tracker, bit + at);
+        r = bf_tracker_clean(tracker, edge);
         if (r != 0)
             return r;
     }
+    return 0;
 }
 
 int bf_tracker_finish(struct bf_tracker *tracker)
