@@ -65,17 +65,12 @@ static void coarsen_window(uint8_t *buf, unsigned shift, uint64_t at_bytes,
     }
 }
 
-/* As coarsen_window() for a stretch without a clean bit, which may reach into the padding. */
-static void coarsen_dirty(const struct bf_regrain *regrain, uint8_t *buf, unsigned shift,
-                          uint64_t start_bytes, uint64_t offset_bytes, uint64_t nr_bytes)
+/* As coarsen_window() for a stretch without a clean bit.  The padding that it may reach into sets
+ * at most padding, which bf_bits_read() clears: each word that the stretch covers has bits of the
+ * disk. */
+static void coarsen_dirty(uint8_t *buf, unsigned shift, uint64_t at_bytes, uint64_t nr_bytes)
 {
-    uint64_t first = offset_bytes * 8;
-    uint64_t end =
-        bf_min_u64((offset_bytes + nr_bytes) * 8, bf_geometry_nr_bits(&regrain->source.geometry));
-
-    if (first < end)
-        bf_packed_set(buf, (first - start_bytes * 8) >> shift,
-                      ((end - 1 - start_bytes * 8) >> shift) + 1);
+    bf_packed_set(buf, at_bytes * 8 >> shift, (((at_bytes + nr_bytes) * 8 - 1) >> shift) + 1);
 }
 
 static int read_coarser(const struct bf_regrain *regrain, unsigned shift, uint64_t offset_bytes,
@@ -94,7 +89,7 @@ static int read_coarser(const struct bf_regrain *regrain, unsigned shift, uint64
         if (window.kind == BF_RUN_MIXED)
             coarsen_window(buf, shift, at - start, &window);
         else if (window.kind == BF_RUN_DIRTY)
-            coarsen_dirty(regrain, buf, shift, start, at, window.nr_bytes);
+            coarsen_dirty(buf, shift, at - start, window.nr_bytes);
     }
     return 0;
 }

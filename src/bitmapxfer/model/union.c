@@ -82,10 +82,11 @@ int bf_union_init(struct bf_union *join, const struct bf_bits *sources, size_t n
                   struct bf_bits *ret_bits, struct bf_error *err)
 {
     static const struct bf_bits_ops ops = {.read = union_read, .run = union_run};
-    const struct bf_geometry *geometry = &sources[0].geometry;
+    const struct bf_geometry *geometry;
 
     if (nr_sources == 0)
         return bf_error_set(err, BF_E_INVALID, "a union needs at least one bitmap");
+    geometry = &sources[0].geometry;
     for (size_t i = 1; i < nr_sources; i++) {
         const struct bf_geometry *other = &sources[i].geometry;
         if (other->disk_size_bytes != geometry->disk_size_bytes ||
