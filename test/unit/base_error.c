@@ -63,7 +63,7 @@ static void test_control_characters_never_reach_the_terminal(void **state)
     struct bf_error err = BF_ERROR_INIT;
 
     (void)state;
-    (void)bf_error_set(&err, BF_E_INVALID, "a%sb", "\x1b[31m\n\r\t\x7f\x01");
+    (void)bf_error_set(&err, BF_E_INVALID, "a%sb", "\x1b[31m\n\r\t\x7f\x1f");
     assert_string_equal(err.text, "a?[31m?????b");
     (void)bf_error_prefix(&err, "p%s", "\a");
     assert_string_equal(err.text, "p?: a?[31m?????b");

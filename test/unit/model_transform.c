@@ -1,6 +1,7 @@
 #include "shadow.h"
 
 #include "base/math.h"
+#include "model/bitmap.h"
 #include "model/transform.h"
 
 #include <stdlib.h>
@@ -255,6 +256,64 @@ static void test_transformations_stack(void **state)
     }
 }
 
+static void check_one_run(const struct bf_bits *bits, enum bf_run_kind kind)
+{
+    uint64_t packed_bytes = bf_geometry_packed_bytes(&bits->geometry);
+    enum bf_run_kind said = BF_RUN_MIXED;
+    uint64_t nr = 0;
+
+    assert_int_equal(bf_bits_run(bits, 0, packed_bytes, &said, &nr, NULL), 0);
+    assert_int_equal(said, kind);
+    assert_int_equal(nr, packed_bytes);
+}
+
+/* A clean disk must not become one that has to be read. */
+static void test_what_is_known_stays_known(void **state)
+{
+    struct bf_geometry geometry = {(UINT64_C(100) << 30) + 512, 65536};
+    struct bf_bits sources[] = {bf_bits_clean(&geometry), bf_bits_dirty(&geometry)};
+    struct bf_regrain regrain;
+    struct bf_resize resize;
+    struct bf_union join;
+    struct bf_bits bits;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        enum bf_run_kind kind = i == 0 ? BF_RUN_CLEAN : BF_RUN_DIRTY;
+
+        for (uint64_t granularity = 4096; granularity <= BF_GRANULARITY_MAX_BYTES;
+             granularity *= 2) {
+            assert_int_equal(bf_regrain_init(&regrain, &sources[i], granularity, &bits, NULL), 0);
+            check_one_run(&bits, kind);
+        }
+        assert_int_equal(bf_resize_init(&resize, &sources[i], 12345678, &bits, NULL), 0);
+        check_one_run(&bits, kind);
+        assert_int_equal(bf_union_init(&join, &sources[i], 1, &bits, NULL), 0);
+        check_one_run(&bits, kind);
+    }
+}
+
+/* Dirty wins over not known, in either order. */
+static void test_a_dirty_run_in_a_union_is_known(void **state)
+{
+    struct bf_geometry geometry = {1 << 30, 65536};
+    struct bf_bitmap *bitmap = NULL;
+    struct bf_bits sources[3];
+    struct bf_union join;
+    struct bf_bits bits;
+
+    (void)state;
+    assert_int_equal(bf_bitmap_new(&geometry, &bitmap, NULL), 0);
+    sources[0] = bf_bitmap_bits(bitmap);
+    sources[1] = bf_bits_dirty(&geometry);
+    sources[2] = sources[0];
+    assert_int_equal(bf_union_init(&join, sources, 2, &bits, NULL), 0);
+    check_one_run(&bits, BF_RUN_DIRTY);
+    assert_int_equal(bf_union_init(&join, sources + 1, 2, &bits, NULL), 0);
+    check_one_run(&bits, BF_RUN_DIRTY);
+    bf_bitmap_free(bitmap);
+}
+
 static void check_failure(const struct bf_bits *bits, struct shadow_source *source)
 {
     uint64_t nr_bytes = bf_geometry_packed_bytes(&bits->geometry);
@@ -311,6 +370,8 @@ int main(void)
         cmocka_unit_test(test_union_refuses_other_geometries_and_none),
         cmocka_unit_test(test_limits_of_the_new_geometry_are_checked),
         cmocka_unit_test(test_transformations_stack),
+        cmocka_unit_test(test_what_is_known_stays_known),
+        cmocka_unit_test(test_a_dirty_run_in_a_union_is_known),
         cmocka_unit_test(test_a_source_that_fails_fails_the_reading),
     };
 

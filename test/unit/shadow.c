@@ -170,11 +170,13 @@ static int source_run(void *ctx, uint64_t offset_bytes, uint64_t max_bytes,
     struct shadow_source *source = ctx;
     uint64_t limit = max_bytes;
     uint64_t nr_bytes = 0;
-    bool dirty = !byte_is(source->shadow, offset_bytes, false);
+    bool dirty = byte_is(source->shadow, offset_bytes, true);
     int r = source_call(source, err);
 
     if (r < 0)
         return r;
+    if (offset_bytes * 8 >= source->shadow->nr_bits)
+        dirty = rng_below(&source->rng, 2) == 0; /* padding is of either kind */
     if (rng_below(&source->rng, 4) == 0)
         limit = 1 + rng_below(&source->rng, max_bytes);
     if (rng_below(&source->rng, 100) >= source->mixed_percent)
