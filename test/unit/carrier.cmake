@@ -9,7 +9,7 @@ bf_unit_test(carrier_view bf_carrier)
 target_sources(test-carrier_view PRIVATE carrier_support.c)
 
 # Reading.
-foreach(test carrier_reader carrier_reader_refuses carrier_regions carrier_lock)
+foreach(test carrier_reader carrier_reader_refuses carrier_reader_limits carrier_regions carrier_lock)
   bf_unit_test(${test} bf_carrier)
   target_include_directories(test-${test} PRIVATE ${CMAKE_SOURCE_DIR}/src/bitmapxfer/carrier)
 endforeach()

@@ -4,6 +4,7 @@
 #define CARRIER_IMAGE_H
 
 #include "base/endian.h"
+#include "carrier/reader.h"
 #include "format.h"
 #include "model/geometry.h"
 
@@ -25,6 +26,7 @@ enum {
     IMAGE_PACKED = (IMAGE_NR_BITS + 63) / 64 * 8,
 
     IMAGE_EXTENSION = 112, /* type and length, then the data */
+    IMAGE_BITMAPS = IMAGE_EXTENSION + 8,
     IMAGE_REFCOUNTS = 512,
     IMAGE_L1 = 1024,
     IMAGE_DIRECTORY = 1536,
@@ -139,6 +141,33 @@ static inline struct image *image_new(unsigned seed)
 static inline void image_free(struct image *image)
 {
     test_free(image);
+}
+
+static inline int image_open(const void *bytes, uint64_t nr_bytes, struct bf_reader **ret_reader,
+                             struct bf_error *err)
+{
+    struct bf_blob *blob = NULL;
+
+    assert_int_equal(bf_blob_open_memory(bytes, nr_bytes, &blob, err), 0);
+    return bf_reader_open(blob, ret_reader, err);
+}
+
+static inline void image_put(uint8_t *at, unsigned nr_bytes, uint64_t value)
+{
+    for (unsigned i = 0; i < nr_bytes; i++)
+        at[i] = (uint8_t)(value >> 8 * (nr_bytes - 1 - i));
+}
+
+/* The bits of alpha are all data, in a row; those of beta all clean. */
+static inline struct image *image_new_plain(void)
+{
+    struct image *image = image_new(1);
+
+    for (uint64_t i = 0; i < IMAGE_TABLE_ENTRIES; i++) {
+        image_put(image->bytes + IMAGE_TABLE_0 + 8 * i, 8, IMAGE_DATA + i * IMAGE_CLUSTER);
+        image_put(image->bytes + IMAGE_TABLE_1 + 8 * i, 8, 0);
+    }
+    return image;
 }
 
 #endif
