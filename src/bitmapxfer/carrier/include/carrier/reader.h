@@ -3,17 +3,19 @@
  * Only the header, the bitmaps extension and what it points to are read, so the image may be of any
  * cluster size and refcount width, with external data file, compression, encryption, backing file
  * or extended L2.  Every offset and length is checked before it is used; a malformed image is
- * refused with IMAGE_CORRUPT and never costs more than the documented memory. Source:
- * docs/interop/qcow2.txt of QEMU ("Bitmaps extension", "Bitmap directory", "Bitmap table").
+ * refused with IMAGE_CORRUPT and never costs more than the documented memory.
  *
  * Opening also reads the tables of all bitmaps whose bits may be read, to make sure that every
  * cluster of bits lies within the file, and that none lies in another structure or is used twice.
  * Clusters of the guest's data are not compared: that is what `qemu-img check` is for.
  *
  * Memory: the directory (at most 64 MiB, and about its own size), 48 bytes per bitmap, and 4 KiB of
- * stack per call; while opening, 24 bytes per stretch of neighbouring clusters of bits, at most 12
- * MiB (twice that while they are sorted). Threads: an open reader may be read from several threads
- * at once.
+ * stack per call; while opening, 24 bytes per stretch of neighbouring clusters of bits, at most
+ * 12 MiB, and the same again while they are sorted.
+ *
+ * Threads: an open reader may be read from several threads at once.
+ *
+ * Source: docs/interop/qcow2.txt of QEMU ("Bitmaps extension", "Bitmap directory", "Bitmap table").
  */
 #ifndef CARRIER_READER_H
 #define CARRIER_READER_H
