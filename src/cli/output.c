@@ -36,7 +36,8 @@ json_t *bf_json_text(const char *text)
     return escaped ? json_string(escaped) : NULL;
 }
 
-static void say(const char *prefix, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
+                                                      va_list args)
 {
     (void)fputs(prefix, stderr);
     (void)vfprintf(stderr, format, args);
