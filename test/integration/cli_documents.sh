@@ -50,6 +50,6 @@ equal "files/folder files/one.qcow2" "$(complete bitferry inspect files/)" "file
 equal files/folder "$(complete bitferry inspect --tls-certificates files/)" "folders for an option"
 equal files/folder "$(complete bitferry inspect --tls-certificates = files/)" "folders behind ="
 equal files/one.qcow2 "$(complete bitferry serve --socket files/o)" "files for an option"
-equal "" "$(complete bitferry inspect --bitmap fi)" "nothing for a name"
+equal "" "$(complete bitferry inspect --bitmap mon)" "nothing for a name"
 equal "files/folder files/one.qcow2" "$(complete bitferry --json verify files/one.qcow2 files/)" "second operand"
 ok "bash completes commands, options and files"

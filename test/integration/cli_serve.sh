@@ -43,9 +43,11 @@ fails_with 1 "exists already" "$BITFERRY" serve --socket "$scratch/here" "$image
 [ -S "$scratch/here" ] || die "another's socket was removed"
 stop_serving
 [ ! -e "$scratch/here" ] || die "the socket is still there"
-cd "$scratch"
-"$BITFERRY" serve --socket 'a b&c' "$image" --run 'nbdinfo --list "$uri" >/dev/null && test "$unixsocket" = "$PWD/a b&c"' ||
-    die "a path that a URI must encode"
+(
+    cd "$scratch"
+    "$BITFERRY" serve --socket 'a b&c' "$image" \
+        --run 'nbdinfo --list "$uri" >/dev/null && test "$unixsocket" = "$PWD/a b&c"'
+) || die "a path that a URI must encode"
 ok "--socket"
 
 said=$("$BITFERRY" serve "$image" --run 'nbdinfo --list "$uri"; echo "$unixsocket|$port|$exportname|${tls-unset}|$nbd"')

@@ -50,8 +50,8 @@ fails_with 10 . "$BITFERRY" inspect --deadline 1 "nbd+unix:///?socket=$scratch/m
 "$BITFERRY" inspect --deadline 600 "nbd+unix:///?socket=$scratch/mute" 2>"$scratch/said" &
 waiting=$!
 bf_children+=($!)
-sockets() { [ "$(ls -l "/proc/$waiting/fd" 2>/dev/null | grep -c socket)" -gt 0 ]; }
-wait_for 30 sockets
+connected() { readlink "/proc/$waiting/fd/"* | grep -q socket:; }
+wait_for 30 connected
 kill -INT "$waiting" # background jobs of a script ignore SIGINT
 kill -TERM "$waiting"
 status=0
