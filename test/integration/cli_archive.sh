@@ -112,6 +112,13 @@ again() {
 }
 damaged "'vdb.carrier.qcow2' is not the file that manifest.pb lists" again poke bad/vdb.carrier.qcow2 70000
 damaged "manifest.pb.*(not a manifest|damaged)" again truncate -s 100 bad/manifest.pb
+manifest=$(od -An -v -tx1 two/manifest.pb | tr -d ' \n')
+before=${manifest%"$(qemu_digest vdb.qcow2 tuesday)"*} # the last: an empty bitmap of vda has the same
+[ ${#before} -lt ${#manifest} ] || die "the manifest does not hold the digest"
+digest_at=$((${#before} / 2))
+damaged "bitmap 'tuesday' is not what its source announced" again poke bad/manifest.pb "$digest_at"
+unchanged copy.qcow2 fails_with 14 "bitmap 'tuesday' is not what its source announced" \
+    "$BITFERRY" restore bad --into copy.qcow2 --disk vdb --granularity 64k --as other -b tuesday
 fails_with 1 "not an archive" "$BITFERRY" restore "$scratch/empty/.." --into copy.qcow2
 fails_with 1 "nosuch" "$BITFERRY" restore nosuch --into copy.qcow2
 nothing_left
