@@ -95,7 +95,7 @@ const struct bf_command bf_restore_command = {
         "\n"
         "_IMAGE_ must hold the disk's data as it was when the archive was made, or newer data that "
         "the bitmaps there have followed: bitferry cannot see which data a bitmap belongs to.  "
-        "Without bitferry, `qemu-img bitmap --merge` takes single bitmaps from the carriers.",
+        "Without bitferry, _qemu-img bitmap --merge_ takes single bitmaps from the carriers.",
     .examples = "bitferry restore /backup/monday --into vda.qcow2\n"
                 "all bitmaps of the disk vda\n",
     .run = run,
