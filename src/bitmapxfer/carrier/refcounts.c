@@ -7,10 +7,10 @@
 #include <string.h>
 
 /* QCOW_MAX_REFTABLE_SIZE in QEMU's block/qcow2.h */
-#define TABLE_MAX_BYTES      (UINT64_C(8) << 20)
+#define TABLE_MAX_BYTES (UINT64_C(8) << 20)
 /* Bits 0 to 8 of a table entry are reserved. */
-#define BLOCK_OFFSET_MASK    (~UINT64_C(0x1ff))
-#define NO_BLOCK_CACHED      SIZE_MAX
+#define BLOCK_OFFSET_MASK (~UINT64_C(0x1ff))
+#define NO_BLOCK_CACHED   SIZE_MAX
 
 static int compare_offsets(const void *a, const void *b)
 {
@@ -68,7 +68,8 @@ static int read_table(struct bf_refcounts *refcounts, struct bf_error *err)
     return 0;
 }
 
-int bf_refcounts_new(struct bf_blob *blob, struct bf_refcounts **ret_refcounts, struct bf_error *err)
+int bf_refcounts_new(struct bf_blob *blob, struct bf_refcounts **ret_refcounts,
+                     struct bf_error *err)
 {
     BF_CLEANUP(bf_refcounts_freep) struct bf_refcounts *refcounts = calloc(1, sizeof *refcounts);
     int r;
@@ -93,7 +94,8 @@ void bf_refcounts_free(struct bf_refcounts *refcounts)
     free(refcounts);
 }
 
-/* Entries narrower than a byte fill it from its least significant bit on; wider ones are big-endian. */
+/* Entries narrower than a byte fill it from its least significant bit on; wider ones are
+ * big-endian. */
 static uint64_t entry_get(const uint8_t *block, unsigned bits, uint64_t index)
 {
     switch (bits) {
@@ -151,7 +153,8 @@ int bf_refcounts_get(struct bf_refcounts *refcounts, uint64_t offset_bytes, uint
         if (r < 0)
             return r;
     }
-    *ret_refcount = entry_get(refcounts->cached_block, refcounts->refcount_bits, cluster % per_block);
+    *ret_refcount =
+        entry_get(refcounts->cached_block, refcounts->refcount_bits, cluster % per_block);
     return 0;
 }
 

@@ -24,8 +24,10 @@ struct bf_refcounts {
     size_t cached_index;
 };
 
-/** Read the refcount table; @blob must outlive the result.  Errors: IMAGE_CORRUPT, IO, NO_MEMORY. */
-int bf_refcounts_new(struct bf_blob *blob, struct bf_refcounts **ret_refcounts, struct bf_error *err);
+/** Read the refcount table; @blob must outlive the result.  Errors: IMAGE_CORRUPT, IO, NO_MEMORY.
+ */
+int bf_refcounts_new(struct bf_blob *blob, struct bf_refcounts **ret_refcounts,
+                     struct bf_error *err);
 void bf_refcounts_free(struct bf_refcounts *refcounts);
 BF_DEFINE_CLEANUP(struct bf_refcounts *, bf_refcounts_free)
 
@@ -36,7 +38,8 @@ int bf_refcounts_get(struct bf_refcounts *refcounts, uint64_t offset_bytes, uint
 bool bf_refcounts_in_table(const struct bf_refcounts *refcounts, uint64_t offset_bytes);
 bool bf_refcounts_in_block(const struct bf_refcounts *refcounts, uint64_t offset_bytes);
 
-/** Entry by entry the larger of two stretches of a refcount block, of @nr_bytes (a multiple of 8). */
+/** Entry by entry the larger of two stretches of a refcount block, of @nr_bytes (a multiple of 8).
+ */
 void bf_refcounts_max(unsigned refcount_bits, const uint8_t *a, const uint8_t *b, uint8_t *ret_max,
                       size_t nr_bytes);
 
