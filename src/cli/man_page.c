@@ -27,23 +27,18 @@ static const struct {
 static const char description[] =
     "*bitferry* carries QEMU dirty bitmaps, and so the chance of an incremental backup, from one "
     "disk image to another: it shows the bitmaps of an image, serves them over NBD, pulls them "
-    "from "
-    "such a server into another image, keeps them in an archive, and proves that one bitmap covers "
-    "another.\n\n"
-    "What it carries is never less than what was there: a bitmap at the destination is absent, or "
-    "it "
-    "covers at least every block that the source's covered.\n\n"
+    "from such a server into another image, keeps them in an archive, and proves that one bitmap "
+    "covers another.\n\n"
+    "What it carries is never less than what was there: a bitmap at the destination is absent, "
+    "or it covers at least every block that the source's covered.\n\n"
     "A _TARGET_ is a qcow2 image (or a carrier, which is a qcow2 image that holds only bitmaps), "
-    "an "
-    "archive folder (or any folder of carriers), or the NBD URI of a *bitferry serve*: "
+    "an archive folder (or any folder of carriers), or the NBD URI of a *bitferry serve*: "
     "_nbd://HOST:PORT/_, with TLS _nbds://HOST:PORT/_, or _nbd+unix:///?socket=PATH_. A URI that "
-    "names "
-    "an export (_DISK/BITMAP_) means that one bitmap.";
+    "names an export (_DISK/BITMAP_) means that one bitmap.";
 
 static const char json_prose[] =
     "With *--json* a command prints exactly one JSON object on the standard output. Keys may be "
-    "added "
-    "in later versions; none is renamed without a new _schema_ number. A failure is\n\n"
+    "added in later versions; none is renamed without a new _schema_ number. A failure is\n\n"
     "    {\"schema\": 1, \"error\": {\"code\": \"IMAGE_IN_USE\", \"message\": \"...\"}}\n\n"
     "with the same exit status as without *--json*. The codes are listed under EXIT STATUS.";
 
@@ -128,9 +123,10 @@ void bf_man_page(FILE *out)
 {
     (void)fputs(".\\\" Made by 'bitferry --man-page' from the command tables; do not edit.\n"
                 ".TH BITFERRY 1 \"\" \"bitferry " BF_VERSION "\" \"bitferry\"\n"
-                ".SH NAME\nbitferry \\- carry QEMU dirty bitmaps from one disk image to another\n"
-                ".SH SYNOPSIS\n\\fBbitferry\\fR \\fICOMMAND\\fR "
-                "[\\fIOPTION\\fR]... [\\fIOPERAND\\fR]...\n"
+                ".SH NAME\n"
+                "bitferry \\- carry QEMU dirty bitmaps from one disk image to another\n"
+                ".SH SYNOPSIS\n"
+                "\\fBbitferry\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIOPERAND\\fR]...\n"
                 ".SH DESCRIPTION\n",
                 out);
     bf_prose_roff_paragraphs(out, description);
@@ -146,11 +142,14 @@ void bf_man_page(FILE *out)
     bf_prose_roff_paragraphs(out, json_prose);
     put_exit_status(out);
     (void)fputs(".SH ENVIRONMENT\n.TP\n\\fBNO_COLOR\\fR\n"
-                "if set and not empty, no colours are used\n.SH EXAMPLES\n",
+                "if set and not empty, no colours are used\n"
+                ".SH EXAMPLES\n",
                 out);
     for (size_t i = 0; bf_commands[i]; i++)
         put_examples(out, bf_commands[i]->examples);
     (void)fputs(".SH SEE ALSO\n.BR nbdkit\\-bitferry\\-plugin (1),\n.BR nbdkit (1),\n"
-                ".BR nbdinfo (1),\n.BR qemu\\-img (1),\n.BR qemu\\-storage\\-daemon (1)\n",
+                ".BR nbdinfo (1),\n"
+                ".BR qemu\\-img (1),\n"
+                ".BR qemu\\-storage\\-daemon (1)\n",
                 out);
 }

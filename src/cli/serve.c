@@ -78,23 +78,17 @@ static const struct bf_option options[NR_OPTIONS] = {
 static const char description[] =
     "Serves every bitmap of the images (or of the carriers in a folder) as two NBD exports: "
     "_DISK/BITMAP_, the packed bits, and _DISK/BITMAP.qcow2_, an image for *qemu-img bitmap "
-    "--merge*. "
-    "The default export is an index that *inspect*, *pull* and *verify* read. Nothing can be "
-    "written."
-    "\n\n"
+    "--merge*. The default export is an index that *inspect*, *pull* and *verify* read. Nothing "
+    "can be written.\n\n"
     "The URI is printed when the server is ready, which runs until it gets SIGINT or SIGTERM. "
-    "Without "
-    "options it listens on a Unix socket that only the same user can open. On TCP without TLS it "
-    "listens on loopback addresses only, unless *--allow-plain* is given: bitmaps tell where a "
-    "guest "
-    "has written.\n\n"
+    "Without options it listens on a Unix socket that only the same user can open. On TCP "
+    "without TLS it listens on loopback addresses only, unless *--allow-plain* is given: bitmaps "
+    "tell where a guest has written.\n\n"
     "The command of *--run* finds in its environment, as with *nbdkit --run*: _uri_, _nbd_ (the "
-    "same), "
-    "_unixsocket_, _port_, _exportname_ (empty), and _tls_ (2) with TLS.\n\n"
+    "same), _unixsocket_, _port_, _exportname_ (empty), and _tls_ (2) with TLS.\n\n"
     "The images stay open and locked: QEMU cannot open them for writing meanwhile.\n\n"
     "With *--json*: {\"schema\": 1, \"uri\", \"socket\" or \"port\"}, once the server is ready; "
-    "with "
-    "*--run* nothing but what the command prints.";
+    "with *--run* nothing but what the command prints.";
 
 static const char examples[] =
     "bitferry serve vda.qcow2 --run 'nbdinfo --list \"$uri\"'\n"

@@ -38,24 +38,17 @@ static const struct bf_option options[NR_OPTIONS] = {
 
 static const char description[] =
     "Compares bitmaps bit by bit. _A_ is the reference: what must be covered. _B_ is the "
-    "candidate. The "
-    "result for each bitmap of _A_ is *equal*; *superset* (_B_ covers all of it and more, which "
-    "costs "
-    "time in the next backup and nothing else); *missing* (blocks are dirty in _A_ and clean in "
-    "_B_: a "
-    "backup by _B_ would lose data; the ranges are listed); *absent* (_B_ has no such bitmap: the "
-    "next "
-    "backup has to be a full one); or *unusable* (one of the two is inconsistent). Granularities "
-    "and "
-    "disk sizes may differ.\n\n"
+    "candidate. The result for each bitmap of _A_ is *equal*; *superset* (_B_ covers all of it "
+    "and more, which costs time in the next backup and nothing else); *missing* (blocks are "
+    "dirty in _A_ and clean in _B_: a backup by _B_ would lose data; the ranges are listed); "
+    "*absent* (_B_ has no such bitmap: the next backup has to be a full one); or *unusable* (one "
+    "of the two is inconsistent). Granularities and disk sizes may differ.\n\n"
     "The exit status is 0 if all are equal or superset, 14 if any is *missing*, else 3 or 4 if "
-    "some or "
-    "all could not be compared.\n\n"
+    "some or all could not be compared.\n\n"
     "With *--json*: {\"schema\": 1, \"covered\", \"bitmaps\": [{\"disk\", \"bitmap\", "
-    "\"candidate_disk\", "
-    "\"candidate_bitmap\", \"result\", \"missing_bytes\", \"extra_bytes\", \"nr_missing_ranges\", "
-    "\"missing\": [{\"offset_bytes\", \"length_bytes\"}]}]}; at most 10000 ranges a bitmap are "
-    "listed.";
+    "\"candidate_disk\", \"candidate_bitmap\", \"result\", \"missing_bytes\", \"extra_bytes\", "
+    "\"nr_missing_ranges\", \"missing\": [{\"offset_bytes\", \"length_bytes\"}]}]}; at most "
+    "10000 ranges a bitmap are listed.";
 
 static const char examples[] =
     "bitferry verify nbd://source.example/ copy.qcow2\n"
@@ -90,8 +83,7 @@ static int check_choice(const struct bf_arguments *args, const struct bf_catalog
     if (bf_option_given(args, OPT_AS) && nr_bitmaps != 1)
         return bf_error_set(
             err, BF_E_USAGE,
-            "verify: --as is for one bitmap, and here are %zu: choose with --bitmap "
-            "and --disk",
+            "verify: --as is for one bitmap, and here are %zu: choose with --bitmap and --disk",
             nr_bitmaps);
     if (bf_option_given(args, OPT_AS_DISK) && reference->nr_disks != 1)
         return bf_error_set(
