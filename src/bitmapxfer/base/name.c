@@ -105,7 +105,8 @@ int bf_export_name_decode(const char *text, struct bf_export_name *ret_name, str
                      BF_BITMAP_NAME_MAX) ||
         bf_export_name_encode(name.disk, name.bitmap, name.view, canonical, NULL) < 0 ||
         strcmp(canonical, text) != 0)
-        return bf_error_set(err, BF_E_NOT_FOUND, "'%.200s' is not the name of a bitmap export", text);
+        return bf_error_set(err, BF_E_NOT_FOUND, "'%.200s' is not the name of a bitmap export",
+                            text);
     *ret_name = name;
     return 0;
 }

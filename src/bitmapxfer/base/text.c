@@ -96,7 +96,8 @@ bool bf_hex_decode(const char *text, size_t nr_bytes, uint8_t *bytes)
     return true;
 }
 
-/* Length of the well-formed sequence at @at, 0 if there is none (table 3-7 of the Unicode standard). */
+/* Length of the well-formed sequence at @at, 0 if there is none (table 3-7 of the Unicode
+ * standard). */
 static size_t utf8_sequence(const unsigned char *at, size_t nr_left)
 {
     unsigned char low = 0x80;

@@ -1,4 +1,5 @@
-/** Named places where a test can kill or stop the process: built into test builds only (BF_FAIL_POINTS).
+/** Named places where a test can kill or stop the process: built into test builds only
+ * (BF_FAIL_POINTS).
  *
  *     BITFERRY_FAIL_POINT=publish.header:kill bitferry pull ...
  *

@@ -2,9 +2,9 @@
  *
  * Disk and bitmap names are free text (qcow2 allows any 1 to 1,023 bytes), so they are
  * percent-encoded: '%', '/', control characters and bytes that are not UTF-8 become %XX.  A bitmap
- * name that itself ends in ".qcow2" has that dot encoded, so that the views cannot collide.  Decoding
- * gives back exactly what was encoded, and only the one canonical form decodes.
- * Source: NBD protocol, export names are UTF-8 of at most 4,096 bytes (nbdkit and libnbd: the same).
+ * name that itself ends in ".qcow2" has that dot encoded, so that the views cannot collide.
+ * Decoding gives back exactly what was encoded, and only the one canonical form decodes. Source:
+ * NBD protocol, export names are UTF-8 of at most 4,096 bytes (nbdkit and libnbd: the same).
  */
 #ifndef BASE_NAME_H
 #define BASE_NAME_H
@@ -28,11 +28,11 @@ struct bf_export_name {
     enum bf_view_kind view;
 };
 
-/** @buf gets the export name with its NUL.  Errors: -EINVAL for an empty or overlong name. */
+/** @buf gets the export name with its NUL.  Errors: INVALID for an empty or overlong name. */
 int bf_export_name_encode(const char *disk, const char *bitmap, enum bf_view_kind view,
                           char buf[BF_EXPORT_NAME_MAX + 1], struct bf_error *err);
 
-/** Errors: -EINVAL for anything that bf_export_name_encode() does not make. */
+/** Errors: NOT_FOUND for anything that bf_export_name_encode() does not make. */
 int bf_export_name_decode(const char *text, struct bf_export_name *ret_name, struct bf_error *err);
 
 #endif

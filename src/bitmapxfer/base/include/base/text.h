@@ -15,8 +15,8 @@ enum {
  *  returns @buf. */
 const char *bf_size_text(uint64_t size_bytes, char buf[BF_SIZE_TEXT_MAX]);
 
-/** A size as users write it: decimal digits with an optional suffix of 1024s (k, K, KiB, M, G, T, P).
- *  False for anything else, overflow included. */
+/** A size as users write it: decimal digits with an optional suffix of 1024s (k, K, KiB, M, G, T,
+ * P). False for anything else, overflow included. */
 bool bf_size_parse(const char *text, uint64_t *ret_size_bytes);
 
 /** Lower-case hexadecimal, @nr_bytes * 2 + 1 bytes into @buf. */
