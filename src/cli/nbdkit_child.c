@@ -84,7 +84,7 @@ static void become(const char **argv, const struct bf_listener *listener, const 
     /* A terminal's Ctrl-C is for us: we end nbdkit when its clients are done. */
     (void)setpgid(0, 0);
     (void)signal(SIGPIPE, SIG_DFL);
-    (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+    (void)execvp(argv[0], (char *const *)argv);
     (void)fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(EXIT_CANNOT_EXEC);
 }
