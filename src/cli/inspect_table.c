@@ -29,11 +29,11 @@ void bf_percent_text(uint64_t nr_dirty_bits, uint64_t nr_bits, char buf[16])
     double percent = nr_bits > 0 ? 100.0 * (double)nr_dirty_bits / (double)nr_bits : 0;
 
     if (nr_dirty_bits == 0)
-        (void)strcpy(buf, "0 %");
+        (void)snprintf(buf, 16, "0 %%");
     else if (nr_dirty_bits == nr_bits)
-        (void)strcpy(buf, "100 %");
+        (void)snprintf(buf, 16, "100 %%");
     else if (percent < 0.1)
-        (void)strcpy(buf, "<0.1 %");
+        (void)snprintf(buf, 16, "<0.1 %%");
     else
         (void)snprintf(buf, 16, "%.1f %%", percent > 99.9 ? 99.9 : percent);
 }

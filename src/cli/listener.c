@@ -85,7 +85,7 @@ static int listen_unix(struct bf_listener *listener, struct bf_error *err)
         return bf_error_set(err, BF_E_INVALID,
                             "'%.300s' is too long for a socket: at most %zu bytes", path,
                             sizeof address.sun_path - 1);
-    (void)strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     old_mask = umask(0077);
     ret = bind(fd, (const struct sockaddr *)&address, sizeof address);
     (void)umask(old_mask);
@@ -155,7 +155,7 @@ static bool is_loopback(const struct sockaddr *address)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)

@@ -40,7 +40,7 @@ static const char *plugin_path(char buf[PATH_MAX])
     slash = strrchr(buf, '/');
     if (!slash)
         return "bitferry";
-    (void)strcpy(slash + 1, file);
+    memcpy(slash + 1, file, sizeof file);
     return access(buf, R_OK) == 0 ? buf : "bitferry";
 }
 
