@@ -37,14 +37,7 @@ fails_with 1 "No space left" sh -c '"$BITFERRY" inspect --json "$0" >/dev/full' 
 ok "what cannot be written is an error"
 
 # A server that accepts and says nothing: a signal ends the wait at once, the deadline ends it anyway.
-python3 - "$scratch/mute" <<'PYTHON' &
-import socket, sys, signal
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
-s.listen()
-signal.pause()
-PYTHON
-bf_children+=($!)
+run_child nc -dklU "$scratch/mute"
 wait_for 30 test -S "$scratch/mute"
 fails_with 10 . "$BITFERRY" inspect --deadline 1 "nbd+unix:///?socket=$scratch/mute"
 "$BITFERRY" inspect --deadline 600 "nbd+unix:///?socket=$scratch/mute" 2>"$scratch/said" &

@@ -63,8 +63,8 @@ ok "another granularity, coarser and finer, proven by QEMU's digest of it"
 # Images of every make.  The data file and the backing file of the target are not even opened.
 printf secret >key
 variants=(cluster_size=512 cluster_size=4k cluster_size=2M refcount_bits=1 refcount_bits=8
-    refcount_bits=64 extended_l2=on,cluster_size=128k lazy_refcounts=on compression_type=zstd
-    data_file=external.raw data_file=external.raw,data_file_raw=on)
+    refcount_bits=64 'extended_l2=on,cluster_size=128k' lazy_refcounts=on compression_type=zstd
+    data_file=external.raw 'data_file=external.raw,data_file_raw=on')
 for options in "${variants[@]}"; do
     rm -f made.qcow2 external.raw
     qemu-img create -q -f qcow2 -o "$options" made.qcow2 1G

@@ -15,9 +15,16 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/bitferry-test.XXXXXX")
 bf_children=()
 
 bf_clean_up() {
-    local status=$? pid
-    for pid in ${bf_children[@]+"${bf_children[@]}"}; do
+    local status=$? pid end=$((SECONDS + 10))
+    trap - EXIT
+    for pid in ${bf_children[@]+"${bf_children[@]}"} $(jobs -p); do
         kill "$pid" 2>/dev/null || true
+    done
+    while [ -n "$(jobs -pr)" ] && [ "$SECONDS" -lt "$end" ]; do
+        sleep 0.05
+    done
+    for pid in $(jobs -pr); do
+        kill -KILL "$pid" 2>/dev/null || true
     done
     wait 2>/dev/null || true
     awk -v under="$scratch/" 'index($2, under) == 1 { print $2 }' /proc/mounts | xargs -r umount
@@ -25,6 +32,8 @@ bf_clean_up() {
     exit "$status"
 }
 trap bf_clean_up EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
 
 die() {
     printf 'FAILED %s:%s: %s\n' "${BASH_SOURCE[1]##*/}" "${BASH_LINENO[0]}" "$*" >&2

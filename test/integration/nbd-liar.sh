@@ -33,7 +33,9 @@ grep -q "data=$((96 << 20)) hole=0" "$scratch/said" || die "$(cat "$scratch/said
 ok "a last extent that is longer than asked is cut off"
 
 caught status-empty 10 'PROTOCOL: .*empty extent at offset 0'
-caught status-outside 10 'PROTOCOL: .*extent of 1049088 bytes at offset 0 of an export of 1048576'
+# (libnbd 1.22 finds this one itself)
+caught status-outside 10 \
+    'PROTOCOL: .*extent of 1049088 bytes at offset 0 of an export of 1048576|PEER: .*block status.*Protocol error'
 caught status-twice 10 'PROTOCOL: .*twice'
 caught status-nothing 10 'PROTOCOL: .*says nothing'
 caught status-context 10 'PROTOCOL: .*says nothing'

@@ -6,8 +6,19 @@
 cd "$scratch"
 dirty_image disk.qcow2 10G b 4k 0 1M 5G 64k
 dirty_image tiny.qcow2 512 one 64k 0 512
+# nbdkit 1.42 itself loses a string (an export name) for every client.
+cat >nbdkit.supp <<'EOT'
+{
+   strings that nbdkit copies and loses
+   Memcheck:Leak
+   match-leak-kinds: definite
+   fun:malloc
+   fun:strndup
+   obj:*/nbdkit
+}
+EOT
 nbdkit=(valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
-    --show-leak-kinds=definite nbdkit)
+    --show-leak-kinds=definite --suppressions=nbdkit.supp nbdkit)
 serve disk.qcow2 tiny.qcow2
 
 equal "$(qemu_digest disk.qcow2 b)" "$(digest disk/b)" "bits"
