@@ -48,36 +48,46 @@ stop_serving
 qemu-io -c 'write 0 64k' disk.qcow2 >/dev/null
 ok "it can afterwards"
 
-# changed HOW COMMAND...: bits, view and index were read; then the command; then nothing is.  A reader
-# that has the export open is cut off too.
-changed() {
-    local how=$1 reader reason='victim.qcow2: .*(changed|replaced|gone|removed)'
-    shift
-    cp disk.qcow2 victim.qcow2
-    serve victim.qcow2 disk.qcow2
-    equal "$expected" "$(digest victim/b)" "bits before $how"
-    nbdcopy "$(uri '')" index.json
+# open_reader EXPORT: a client that has the export open; questions go to $go, answers to the file said.
+open_reader() {
+    rm -f go said
     mkfifo go
-    qemu-io -r -f raw "$(uri victim/b)" <go >said 2>&1 &
+    qemu-io -r -f raw "$(uri "$1")" <go >said 2>&1 &
     reader=$!
     bf_children+=("$reader")
     exec {go}>go
-    rm go
     echo 'read 0 128' >&"$go"
     wait_for 10 grep -q 'read 128/128' said
-    "$@"
-    echo 'read 0 128' >&"$go"
-    wait_for 10 grep -q 'read failed: Input/output error' said
+}
+close_reader() {
     echo quit >&"$go"
     exec {go}>&-
     wait "$reader" || true
-    for name in victim/b victim/b.qcow2 ''; do
-        refused "$name" "$reason"
+}
+
+# changed HOW COMMAND...: everything is served; then the command; then nothing of that image is, not even
+# to a client that has it open.
+changed() {
+    local how=$1 reason='victim.qcow2: .*(changed|replaced|gone|removed)'
+    shift
+    for name in victim/b victim/b.qcow2; do
+        cp disk.qcow2 victim.qcow2
+        serve victim.qcow2 disk.qcow2
+        equal "$expected" "$(digest victim/b)" "bits before $how"
+        nbdcopy "$(uri '')" index.json
+        open_reader "$name"
+        "$@"
+        echo 'read 0 128' >&"$go"
+        wait_for 10 grep -q 'read failed: Input/output error' said
+        close_reader
+        refused victim/b "$reason"
+        refused victim/b.qcow2 "$reason"
+        refused '' "$reason"
+        refused '' "$reason" nbdinfo --list
+        equal "$expected" "$(digest disk/b)" "the other image after $how"
+        stop_serving
+        rm -f victim.qcow2
     done
-    refused '' "$reason" nbdinfo --list
-    equal "$expected" "$(digest disk/b)" "the other image after $how"
-    stop_serving
-    rm -f victim.qcow2
     ok "$how is noticed"
 }
 replace() {
@@ -91,3 +101,11 @@ changed "a file in its place" replace
 changed "a write" overwrite
 changed "a cut" truncate -s -65536 victim.qcow2
 changed "a removal" rm victim.qcow2
+
+qemu-img create -q -f qcow2 victim.qcow2 64M
+serve victim.qcow2
+nbdcopy "$(uri '')" index.json
+replace
+refused '' 'victim.qcow2: '
+stop_serving
+ok "a change of an image without bitmaps is noticed"
