@@ -22,4 +22,4 @@ cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,po
 
 printf '== clang-tidy\n'
 printf '%s\n' "${sources[@]}" | grep -E '^(src|nbdkit-plugin)/' |
-    xargs -P "$(nproc)" -n 8 clang-tidy --quiet -p build --warnings-as-errors='*' 2>/dev/null
+    xargs -P "$(nproc)" -n 8 clang-tidy --quiet -p build/asan --warnings-as-errors='*' 2>/dev/null
