@@ -1,0 +1,48 @@
+/** Names of the bitmaps that bitferry puts into QEMU for the time of a move, on both sides.
+ *
+ *     bitferry-tmp.MOVE.EPOCH.ROLE.INDEX      bitferry-tmp.0f3a…(32 hex digits).3.snapshot.17
+ *
+ * They say whose they are after any crash: everything that begins with the prefix is temporary, and
+ * everything that names a move belongs to it alone.  They are at most BF_TEMPORARY_NAME_MAX bytes
+ * (QEMU takes 1,023, its migration stream 255), plain ASCII, and always transient in QEMU, so that
+ * no image ever holds one.  A user's bitmap that begins with the prefix is refused (NAME_RESERVED),
+ * so they cannot collide with the names of users.
+ */
+#ifndef HANDOFF_NAMES_H
+#define HANDOFF_NAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BF_TEMPORARY_PREFIX "bitferry-tmp."
+
+enum {
+    BF_MOVE_ID_BYTES = 16,
+    BF_TEMPORARY_NAME_MAX = 80, /* 13 + 32 + 10 + 8 + 10 bytes and three dots, rounded up */
+};
+
+enum bf_role {
+    BF_ROLE_SNAPSHOT, /* both sides, index of the bitmap; disabled */
+    BF_ROLE_DELTA,    /* both sides, index of the disk; records on the source until it is read */
+    BF_ROLE_TRACKER,  /* destination, index of the disk; recording */
+    BF_NR_ROLES
+};
+
+struct bf_temporary_name {
+    uint8_t move_id[BF_MOVE_ID_BYTES];
+    uint32_t epoch;
+    enum bf_role role;
+    uint32_t index;
+};
+
+/** @buf gets the name with its NUL; returns @buf. */
+const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
+                                     char buf[BF_TEMPORARY_NAME_MAX + 1]);
+
+/** False for anything that bf_temporary_name_encode() does not make. */
+bool bf_temporary_name_decode(const char *text, struct bf_temporary_name *ret_name);
+
+/** May no user's bitmap be called so? */
+bool bf_temporary_name_reserved(const char *text);
+
+#endif

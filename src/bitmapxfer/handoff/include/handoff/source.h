@@ -1,0 +1,263 @@
+/** The source's half of the hand-over: one machine per move, facts in, wishes out.
+ *
+ *   BEGINNING -> SWEEPING -> OFFERING ----------------------------------------+
+ *       ^                       | frozen bitmaps                              | none
+ *       |        SNAPPING_FROZEN -> SERVING_FROZEN -> LOADING_FROZEN ---------+
+ *       |                                                                     v
+ *       |          TRACKER: AWAITING_READY -> ARMING (t0) -> DRAINING -+      |
+ *       |          FREEZE: -----------------------------------------   v      v
+ *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED
+ *       | mirror broke since t0: next epoch                                   | guest paused
+ *       +--------------------------------------------------------+            | or gone
+ *                                                                             v
+ *       STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <- ARMING_PAUSED (FREEZE)
+ *          | guest gone            (a stage without work is passed)
+ *          v
+ *       SEALING -> SEALED -> CONFIRMING -> RETIRING -> TIDYING -> ENDING -> ENDED
+ *                     | the destination never confirms: UNCONFIRMED ^
+ *                     +---------------------------------------------+
+ *   before CONFIRMING, for any reason to give up:
+ *       ABANDONING -> CLEANING -> ABORTING -> ENDING -> ENDED
+ *   after a restart of the helper:  RESUMING -> BEGINNING (next epoch), SEALING, SEALED or
+ * ABANDONING; an answer in doubt:  SNAPPING_FROZEN -> DOUBTING_FROZEN, SNAPPING -> DOUBTING, and
+ * back or on.
+ *
+ * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination
+ * has said that its trackers record (t0), and when each mirror was seen with nothing left to copy
+ * after that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.
+ * SEAL is only said when the guest has left and nothing voided this.  The source's copies are only
+ * touched when the destination has said that the guest runs there.
+ *
+ * Pure: no fd, clock or memory of its own.  A driver pumps it:
+ *
+ *     bf_source_feed(source, &fact, err);             a callback stores what happened ...
+ *     while (bf_source_next(source, &wish))           ... and carries out what is wanted
+ *         carry_out(&wish);
+ *
+ * Not thread-safe; one machine belongs to one loop.
+ */
+#ifndef HANDOFF_SOURCE_H
+#define HANDOFF_SOURCE_H
+
+#include "base/error.h"
+#include "handoff/word.h"
+
+#define BF_SOURCE_STATES(X)                                                                        \
+    X(BEGINNING)                                                                                   \
+    X(SWEEPING)                                                                                    \
+    X(OFFERING)                                                                                    \
+    X(SNAPPING_FROZEN)                                                                             \
+    X(DOUBTING_FROZEN)                                                                             \
+    X(SERVING_FROZEN)                                                                              \
+    X(LOADING_FROZEN)                                                                              \
+    X(AWAITING_READY)                                                                              \
+    X(ARMING)                                                                                      \
+    X(DRAINING)                                                                                    \
+    X(SNAPPING)                                                                                    \
+    X(DOUBTING)                                                                                    \
+    X(SERVING)                                                                                     \
+    X(LOADING)                                                                                     \
+    X(INSTALLED)                                                                                   \
+    X(ARMING_PAUSED)                                                                               \
+    X(SERVING_DELTA)                                                                               \
+    X(LOADING_DELTA)                                                                               \
+    X(EXAMINING)                                                                                   \
+    X(STOPPED)                                                                                     \
+    X(SEALING)                                                                                     \
+    X(SEALED)                                                                                      \
+    X(CONFIRMING)                                                                                  \
+    X(RETIRING)                                                                                    \
+    X(TIDYING)                                                                                     \
+    X(ENDING)                                                                                      \
+    X(ENDED)                                                                                       \
+    X(ABANDONING)                                                                                  \
+    X(CLEANING)                                                                                    \
+    X(ABORTING)                                                                                    \
+    X(RESUMING)
+
+enum bf_source_state {
+#define BF_ENUM(name) BF_SOURCE_##name,
+    BF_SOURCE_STATES(BF_ENUM)
+#undef BF_ENUM
+        BF_NR_SOURCE_STATES
+};
+
+/** What happened.  Events may come in any state; answers only to the wish that is out.  An answer
+ *  with the ticket of an older wish is late: it is ignored. */
+enum bf_source_fact_kind {
+    /* Events.  After a start, and after RESUMING was answered, the driver feeds what already holds
+     * (MIRROR_READY, PAUSED, SWITCHED).  Answers of QEMU come in one stream with its events: the
+     * driver feeds them in the order in which QEMU sent them. */
+    BF_SOURCE_HEARD, /* @word came from the destination (of this move, authenticated) */
+    BF_SOURCE_NUDGE, /* a new connection to the peer, or a silence: say the last word again */
+    BF_SOURCE_MIRROR_READY, /* the mirror of @disk: BLOCK_JOB_READY, or query-block-jobs `ready` */
+    BF_SOURCE_MIRROR_VOID,  /* the mirror of @disk reported an error (BLOCK_JOB_ERROR), was
+                               restarted,  ended, or is no longer ready, with the guest not paused; or
+                               ended after  the pause with an error or with offset below len.  Feed it
+                               whenever the  contrary is not known, e.g. after a lost QMP connection.
+                             */
+    BF_SOURCE_PAUSED, /* no guest write comes any more unless the migration fails: MIGRATION status
+                         `pre-switchover`; FREEZE also: the orchestrator's word for it, or SHUTDOWN.
+                         Never for a mere `stop` by somebody. */
+    BF_SOURCE_SWITCHED, /* the guest has left for good: MIGRATION `completed` or `postcopy-active`;
+                           FREEZE also: the orchestrator's word */
+    BF_SOURCE_KEPT, /* the guest stays: MIGRATION `failed` or `cancelled`, or RESUME after PAUSED or
+                       SWITCHED */
+    BF_SOURCE_QEMU_GONE, /* the QMP socket is dead and the process with it */
+    BF_SOURCE_TOO_BUSY,  /* the deadline for DRAINING has passed: go on with deltas */
+    BF_SOURCE_ABORT,     /* the operator gives up */
+    BF_SOURCE_DEADLINE,  /* the destination has not answered a word for too long */
+
+    /* Answers */
+    BF_SOURCE_DONE,      /* as wished; @drops where the wish says so */
+    BF_SOURCE_REFUSED,   /* certain: nothing was done */
+    BF_SOURCE_UNKNOWN,   /* sent, but no answer: done or not done, yet nothing is under way any more
+                            (the   QMP connection was closed) */
+    BF_SOURCE_DRAINED,   /* to WATCH_DRAIN, once per disk */
+    BF_SOURCE_INSPECTED, /* to INSPECT: @guest, @snapshots_found, @drops */
+    BF_NR_SOURCE_FACTS
+};
+
+enum bf_source_guest {
+    BF_SOURCE_GUEST_HERE,   /* it runs, or may run again at any time; also while migrating */
+    BF_SOURCE_GUEST_PAUSED, /* as of the fact PAUSED */
+    BF_SOURCE_GUEST_LEFT,   /* as of the fact SWITCHED: query-migrate, or status `postmigrate` */
+    BF_SOURCE_GUEST_LOST,   /* there is no such QEMU any more, and nobody knows how it ended */
+};
+
+struct bf_source_fact {
+    enum bf_source_fact_kind kind;
+    uint32_t ticket;      /* answers: that of the wish */
+    uint32_t disk;        /* MIRROR_READY, MIRROR_VOID, DRAINED */
+    struct bf_word word;  /* HEARD */
+    const uint8_t *drops; /* DONE, INSPECTED: an enum bf_drop per bitmap, or NULL for all well */
+    enum bf_source_guest guest; /* INSPECTED */
+    bool snapshots_found; /* INSPECTED: every temporary that the last SNAPSHOT wish of this epoch
+                             would have made is there */
+};
+
+/** What is wanted.  At most one wish that wants an answer is out at a time; SAY wants none.  A new
+ *  one supersedes the old: the driver first stops what SERVE, WATCH_DRAIN or INSPECT has under way
+ * (its children, its timers).  QMP transactions are never superseded; the driver sets them a
+ * deadline and answers UNKNOWN then.  "Ours" are the names of names.h with this move's id. */
+enum bf_source_wish_kind {
+    BF_SOURCE_SAY,      /* send @word with the drops; nothing to answer */
+    BF_SOURCE_JOURNAL,  /* append @record with the drops, fsync -> DONE, REFUSED (must not be used
+                           any  more: the move fails) */
+    BF_SOURCE_SNAPSHOT, /* one transaction for all bitmaps of @round that are not dropped, on all
+                           disks: block-dirty-bitmap-add disabled SNAPSHOT of this epoch with the
+                           same granularity, -merge from the bitmap; @with_delta: and for each of
+                           their disks -add (recording) DELTA, the finest granularity among them.  A
+                           busy bitmap is waited for within the driver's deadline.
+                           -> DONE with @drops: CLEARED for a bitmap that holds less than when
+                           WATCH_DRAIN (or the offer) was carried out; REFUSED; UNKNOWN */
+    BF_SOURCE_SERVE,    /* RECORDING, FROZEN: read the snapshots (spill into a carrier in the
+                           destination's    size, or block status), serve them by nbdkit, have SHA-256 and
+                           counts at hand    for the word that follows.  DELTA: first
+                           block-dirty-bitmap-disable all deltas,    then the same with them.  Keeps
+                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED (all) */
+    BF_SOURCE_WATCH_DRAIN, /* note for each bitmap what a later CLEARED is judged by, then poll
+                              query-block-jobs: for each disk with recording bitmaps, when
+                              `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
+                              queries that were sent after this wish count */
+    BF_SOURCE_INSPECT, /* query-named-block-nodes and query-migrate.  DOUBTING, RESUMING: what is
+                          there. EXAMINING: compare all bitmaps with the offer (gone, cleared,
+                          switched on or off; frozen ones by digest) - in the paused QEMU, or, where
+                          the guest has already left, in its image (QEMU stores persistent ones at
+                          inactivation and forgets them), BITMAP_UNSEEN where neither can be had.
+                          -> INSPECTED with @drops, about bitmaps that are not dropped yet */
+    BF_SOURCE_RETIRE,  /* remove the source's own copies of all offered bitmaps (dropped ones too:
+                          they  miss what the guest writes from now on): in QEMU if it lives, else in
+                          the  image, else a tombstone in the manifest.  Repeatable.  -> DONE, UNKNOWN
+                          (again), REFUSED (copies are left: reported) */
+    BF_SOURCE_CLEAN,   /* stop serving, remove every bitmap of ours from QEMU in one transaction,
+                          delete   carriers.  With no QEMU there is nothing to remove.  Repeatable.
+                          -> DONE, UNKNOWN (again) */
+};
+
+struct bf_source_wish {
+    enum bf_source_wish_kind kind;
+    uint32_t ticket; /* goes into the answer */
+    uint32_t epoch;
+    enum bf_round round;     /* SNAPSHOT, SERVE */
+    bool with_delta;         /* SNAPSHOT */
+    struct bf_word word;     /* SAY */
+    struct bf_record record; /* JOURNAL */
+};
+
+/** Per disk; private. */
+struct bf_source_disk {
+    bool ready;   /* the mirror is */
+    bool drained; /* it was seen with nothing left to copy since t0 */
+};
+
+/** What an orchestrator can wait for; each includes the ones before.  A new epoch takes back
+ *  INSTALLED. */
+enum bf_milestone {
+    BF_MILESTONE_NONE,
+    BF_MILESTONE_INSTALLED, /* all snapshots are in QEMU at the destination */
+    BF_MILESTONE_FROZEN,    /* the deltas too: the guest may be started at the destination */
+    BF_MILESTONE_COMMITTED, /* published and read back at the destination */
+    BF_MILESTONE_ENDED,     /* see @outcome */
+};
+
+struct bf_source {
+    /* to be read by the driver */
+    enum bf_source_state state;
+    enum bf_handoff_kind kind;
+    enum bf_outcome outcome;
+    enum bf_drop reason; /* why the move was given up */
+    uint32_t epoch;      /* from 1 */
+    bool copies_left;    /* RETIRE was refused */
+    struct bf_handoff_bitmap *bitmaps;
+    uint32_t nr_bitmaps;
+    /* private */
+    struct bf_source_disk *disks;
+    uint32_t nr_disks;
+    uint32_t ticket;
+    enum bf_step step;         /* the last word said */
+    enum bf_mark resumed_from; /* RESUMING */
+    enum bf_drop giving_up;    /* a reason that waits for the machine to be free */
+    uint8_t tries;
+    bool asked; /* the state's wish is out */
+    bool say;   /* the word is to be said */
+    bool with_delta;
+    bool paused;
+    bool switched;
+    bool voided; /* a mirror broke since t0 */
+    bool too_busy;
+    /* optional: told of each change of state, for the log */
+    void (*trace)(void *ctx, enum bf_source_state from, enum bf_source_state to);
+    void *trace_ctx;
+};
+
+/** A new move.  @bitmaps and @disks belong to the caller and must outlive @source; @disks needs no
+ *  content.  The offer itself (names, sizes, granularities) must be durable in the move's folder
+ * before. Errors: LIMIT (numbers over the caps of word.h), INVALID (a bitmap of a disk that is not
+ * there). */
+int bf_source_init(struct bf_source *source, enum bf_handoff_kind kind,
+                   struct bf_handoff_bitmap *bitmaps, uint32_t nr_bitmaps,
+                   struct bf_source_disk *disks, uint32_t nr_disks, struct bf_error *err);
+
+/** The same after a restart of the helper, from the last intact record of the journal, whose drops
+ * are in @bitmaps.  With no record at all: bf_source_init().  Errors: as bf_source_init(), and
+ *  INVALID for a record that bf_source_next() does not make. */
+int bf_source_resume(struct bf_source *source, enum bf_handoff_kind kind,
+                     struct bf_handoff_bitmap *bitmaps, uint32_t nr_bitmaps,
+                     struct bf_source_disk *disks, uint32_t nr_disks,
+                     const struct bf_record *record, struct bf_error *err);
+
+/** Tell what happened.  Errors: PROTOCOL for a fact that is illegal in this state; the move is
+ * being given up then (reason PROTOCOL), and the wishes say how. */
+int bf_source_feed(struct bf_source *source, const struct bf_source_fact *fact,
+                   struct bf_error *err);
+
+/** The next thing to do; false: nothing until the next fact. */
+bool bf_source_next(struct bf_source *source, struct bf_source_wish *ret_wish);
+
+enum bf_milestone bf_source_milestone(const struct bf_source *source);
+
+/** "SNAPPING" and so on. */
+const char *bf_source_state_name(enum bf_source_state state);
+
+#endif
