@@ -67,19 +67,32 @@ say() {
     printf '%s\n' "$*" >&2
 }
 
-# start_server NAME NBDKIT-ARGUMENT...: on the socket NAME.sock, ready when this returns.
+# start_server NAME FILE COMMAND...: a server on the socket NAME.sock, which is ready when FILE has text.
 start_server() {
-    local name=$1 end=$((SECONDS + 30))
-    shift
-    nbdkit -f -U "$scratch/$name.sock" -P "$name.pid" "$@" &
+    local name=$1 ready=$2 end=$((SECONDS + 30))
+    shift 2
+    rm -f "$name.sock" "$ready"
+    "$@" >"$name.said" &
     servers+=($!)
-    until [ -s "$name.pid" ]; do
+    until [ -s "$ready" ]; do
         [ "$SECONDS" -lt "$end" ] || {
-            say "nbdkit $* did not start"
+            say "no server came up: $*"
             exit 1
         }
         sleep 0.02
     done
+}
+
+# start_bitferry NAME IMAGE
+start_bitferry() {
+    start_server "$1" "$1.said" "$bitferry" serve --quiet --socket "$scratch/$1.sock" "$2"
+}
+
+# start_nbdkit NAME ARGUMENT...
+start_nbdkit() {
+    local name=$1
+    shift
+    start_server "$name" "$name.pid" nbdkit -f -U "$scratch/$name.sock" -P "$scratch/$name.pid" "$@"
 }
 
 # uri SERVER [EXPORT]
@@ -96,11 +109,11 @@ prepare() {
     done
     "$tools/carrier-make" carrier "$pattern.qcow2" "$size" "${arguments[@]}" >"$pattern.made"
     awk -v disk="$pattern" 'NF == 3 { print disk "/" $1 "=" $2 }' "$pattern.made" >"$pattern.exports"
-    start_server "$pattern" "$plugin" "image=$pattern.qcow2"
+    start_bitferry "$pattern" "$pattern.qcow2"
     for bitmap in "${bitmaps[@]}"; do
         nbdcopy "$(uri "$pattern" "$pattern/$bitmap")" - >>"$pattern.packed"
     done
-    start_server "$pattern.memory" memory "$(stat -c %s "$pattern.packed")"
+    start_nbdkit "$pattern.memory" memory "$(stat -c %s "$pattern.packed")"
     nbdcopy "$pattern.packed" "$(uri "$pattern.memory")"
     rm "$pattern.packed"
 }
@@ -152,6 +165,11 @@ run_nbdcopy() {
     "$@" nbdcopy "$(uri "$pattern.memory")" null:
 }
 
+# shellcheck disable=SC2016
+run_nbdcopy_digest() {
+    "$@" bash -ec 'nbdcopy "$1" copied.raw && sha256sum copied.raw' - "$(uri "$pattern.memory")"
+}
+
 run_bits_carrier() {
     local exports
     mapfile -t exports <"$pattern.exports"
@@ -163,7 +181,8 @@ run_nbdcopy_file() {
     "$@" nbdcopy --flush "$(uri "$pattern.memory")" copied.raw
 }
 
-contestants=(carry qemu_img qemu_img_view read write install bits nbdcopy bits_carrier nbdcopy_file)
+contestants=(carry qemu_img qemu_img_view read write install bits nbdcopy nbdcopy_digest bits_carrier
+    nbdcopy_file)
 
 label() {
     printf '{"pattern":"%s","%s":"%s"}' "$pattern" "$1" "$2"
@@ -203,7 +222,7 @@ measure_memory() {
     "$tools/bench-measure" results "$(label memory archive)" \
         "$bitferry" archive --quiet large.qcow2 --to archive >said
     rm -r archive
-    start_server large "$plugin" image=large.qcow2
+    start_nbdkit large "$plugin" image=large.qcow2
     qemu-img create -q -f qcow2 -o cluster_size=128k into.qcow2 16T
     "$tools/bench-measure" results "$(label memory pull)" \
         "$bitferry" pull --quiet "$(uri large)" --into into.qcow2 >said
@@ -211,7 +230,6 @@ measure_memory() {
         printf "{\"label\":%s,\"wall_ns\":0,\"cpu_ns\":0,\"peak_kib\":%d}\n", label, $2
     }' "/proc/$(cat large.pid)/status" >>results
     kill "$(cat large.pid)"
-    rm -f large.pid
 }
 
 say "preparing ${#patterns[@]} images with ${#bitmaps[@]} bitmaps each"

@@ -78,7 +78,14 @@ static long read_peak_kib(pid_t pid)
     return peak_kib;
 }
 
-/* The command stops behind its exec, for each signal, and at its end. */
+/* The stop is of a ptrace event and not of a signal that the command is to get. */
+static bool is_event(int status)
+{
+    return status >> 16 != 0;
+}
+
+/* The command stops behind its first exec, for each signal, and at its end.  Without
+ * PTRACE_O_TRACEEXEC a second exec would look like a signal. */
 static void follow(pid_t pid, struct outcome *outcome)
 {
     bool running = false;
@@ -90,16 +97,13 @@ static void follow(pid_t pid, struct outcome *outcome)
             die("wait4");
         if (!WIFSTOPPED(outcome->status))
             return;
-        signal = WSTOPSIG(outcome->status);
-        if (outcome->status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
+        signal = running && !is_event(outcome->status) ? WSTOPSIG(outcome->status) : 0;
+        if (outcome->status >> 16 == PTRACE_EVENT_EXIT)
             outcome->peak_kib = read_peak_kib(pid);
-            signal = 0;
-        } else if (!running) {
-            running = true;
-            signal = 0;
-            if (ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEEXIT) < 0)
-                die("ptrace");
-        }
+        if (!running &&
+            ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_TRACEEXEC) < 0)
+            die("ptrace");
+        running = true;
         if (ptrace(PTRACE_CONT, pid, NULL, signal) < 0)
             die("ptrace");
     }

@@ -17,6 +17,8 @@ def races: [
      what: "inspect: read, count, digest / ten qemu-img bitmap --merge"},
     {who: "bits", peer: "nbdcopy", below: 1.5,
      what: "pull the bits, count, digest / nbdcopy to null:"},
+    {who: "bits", peer: "nbdcopy_digest", below: null,
+     what: "pull the bits, count, digest / nbdcopy to a file, sha256sum of it"},
     {who: "bits_carrier", peer: "nbdcopy_file", below: 1.5,
      what: "pull the bits into a carrier / nbdcopy --flush to a file"}
 ];
