@@ -1,0 +1,65 @@
+/** What an orchestrator asks for: which VM, where its QEMU is, where it goes.
+ *
+ * It comes from a client as JSON and is kept in the move's journal in the same form.
+ */
+#ifndef DAEMON_PLAN_H
+#define DAEMON_PLAN_H
+
+#include "base/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum {
+    BF_PLAN_VM_MAX_BYTES = 255,
+    BF_PLAN_UUID_CHARS = 36,
+    BF_PLAN_SOCKET_MAX_BYTES = 107, /* sun_path less its NUL */
+    BF_PLAN_PEER_MAX_BYTES = 262,   /* a host name of 253, brackets, a port */
+    BF_PLAN_NODE_MAX_BYTES = 31,    /* QEMU: BlockDriverState.node_name */
+    BF_PLAN_DISKS_MAX = 256,
+};
+
+/** How the source's bits are read (DESIGN.md, "Measured building blocks"). */
+enum bf_read_method {
+    BF_READ_AUTO,
+    BF_READ_SPILL,
+    BF_READ_BLOCK_STATUS,
+    BF_NR_READ_METHODS,
+};
+
+struct bf_plan_disk {
+    char *name;
+    char *node; /* QEMU's node name */
+};
+
+struct bf_plan {
+    char *vm;
+    char uuid[BF_PLAN_UUID_CHARS + 1]; /* in lower case */
+    char *qmp;                         /* path of QEMU's QMP socket, absolute */
+    char *peer; /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
+    enum bf_read_method read;
+    struct bf_plan_disk *disks; /* none: the driver asks QEMU */
+    size_t nr_disks;
+};
+
+void bf_plan_release(struct bf_plan *plan);
+
+/** @object may come from anyone; keys that are not a plan's are the caller's to judge.  @with_peer:
+ *  a source's plan, which needs a peer and may choose `read`; else both are refused.  Errors:
+ *  INVALID, LIMIT, NO_MEMORY; *ret_plan is then empty. */
+int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
+                      struct bf_error *err);
+
+/** Is @key one of a plan's?  */
+bool bf_plan_has_key(const char *key, bool with_peer);
+
+/** Put the plan's keys into @object.  False: no memory. */
+bool bf_plan_to_json(const struct bf_plan *plan, json_t *object);
+
+/** Do both ask for the very same thing? */
+bool bf_plan_equal(const struct bf_plan *a, const struct bf_plan *b);
+
+/** "auto", "spill", "block-status". */
+const char *bf_read_method_name(enum bf_read_method method);
+
+#endif

@@ -1,0 +1,150 @@
+/* A move as clients see it. */
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "daemon/move.h"
+
+#include <string.h>
+#include <time.h>
+
+static const char *const outcomes[BF_NR_ROW_OUTCOMES] = {
+    [BF_ROW_PENDING] = "pending",
+    [BF_ROW_CARRIED] = "carried",
+    [BF_ROW_WIDENED] = "widened",
+    [BF_ROW_DROPPED] = "dropped",
+};
+
+/* What is no UTF-8 gets question marks: JSON has no other way. */
+static json_t *lossy_text(const char *text)
+{
+    BF_CLEANUP(bf_freep) char *copy = NULL;
+
+    if (bf_utf8_valid(text, strlen(text)))
+        return json_string(text);
+    copy = strdup(text);
+    for (char *at = copy; at && *at; at++) {
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    }
+    return copy ? json_string(copy) : NULL;
+}
+
+static json_t *time_text(int64_t at_s)
+{
+    time_t at = (time_t)at_s;
+    struct tm utc;
+    char text[32];
+
+    if (!gmtime_r(&at, &utc) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *reason_to_json(enum bf_code code, const char *message)
+{
+    return json_pack("{s:s, s:o, s:i}", "code", bf_code_name(code), "message",
+                     lossy_text(message ? message : ""), "exit", bf_code_exit(code));
+}
+
+static json_t *row_to_json(const struct bf_move_row *row)
+{
+    BF_CLEANUP(json_decrefp)
+    json_t *object = json_pack("{s:o, s:o, s:s, s:I, s:I, s:s}", "disk", lossy_text(row->disk),
+                               "bitmap", lossy_text(row->bitmap), "phase", row->phase, "done_bytes",
+                               (json_int_t)row->done_bytes, "total_bytes",
+                               (json_int_t)row->total_bytes, "outcome", outcomes[row->outcome]);
+
+    if (object && row->outcome == BF_ROW_DROPPED &&
+        json_object_set_new(object, "reason", reason_to_json(row->reason, row->message)) < 0)
+        return NULL;
+    return bf_steal_ptr(&object);
+}
+
+static json_t *rows_to_json(const struct bf_move *move)
+{
+    BF_CLEANUP(json_decrefp) json_t *array = json_array();
+
+    for (size_t i = 0; array && i < move->nr_rows; i++) {
+        if (json_array_append_new(array, row_to_json(&move->rows[i])) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&array);
+}
+
+static json_t *milestones_to_json(const struct bf_move *move)
+{
+    BF_CLEANUP(json_decrefp) json_t *array = json_array();
+
+    for (enum bf_milestone each = BF_MILESTONE_FROZEN; array && each < BF_NR_MILESTONES; each++) {
+        if (bf_move_reached(move, each) &&
+            json_array_append_new(array, json_string(bf_milestone_name(each))) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&array);
+}
+
+static bool put_end(const struct bf_move *move, json_t *object)
+{
+    if (move->state == BF_MOVE_UNDER_WAY)
+        return true;
+    return (move->error.code == BF_E_NONE ||
+            json_object_set_new(object, "reason",
+                                reason_to_json(move->error.code, move->error.text)) == 0) &&
+           json_object_set_new(object, "ended", time_text(move->ended_s)) == 0 &&
+           json_object_set_new(object, "exit", json_integer(bf_move_exit(move))) == 0;
+}
+
+static json_t *record_to_json(const struct bf_move *move, bool rows)
+{
+    json_t *object = json_copy(move->record);
+
+    if (object && !rows)
+        (void)json_object_del(object, "bitmaps");
+    return object;
+}
+
+json_t *bf_move_to_json(const struct bf_move *move, bool rows)
+{
+    BF_CLEANUP(json_decrefp) json_t *object = NULL;
+
+    if (move->record)
+        return record_to_json(move, rows);
+    object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", move->id, "role",
+                       bf_role_name(move->role), "state", bf_move_state_name(move->state), "phase",
+                       move->phase, "milestones", milestones_to_json(move), "begun",
+                       time_text(move->begun_s));
+    if (!object || (move->plan.vm && !bf_plan_to_json(&move->plan, object)) ||
+        !put_end(move, object) ||
+        (rows && json_object_set_new(object, "bitmaps", rows_to_json(move)) < 0))
+        return NULL;
+    return bf_steal_ptr(&object);
+}
+
+/* The codes of the single bitmaps' ends, put together. */
+static int committed_exit(const struct bf_move *move)
+{
+    size_t nr_dropped = 0;
+
+    for (size_t i = 0; i < move->nr_rows; i++)
+        nr_dropped +=
+            move->rows[i].outcome == BF_ROW_DROPPED || move->rows[i].outcome == BF_ROW_PENDING;
+    if (nr_dropped == 0)
+        return BF_EXIT_OK;
+    return nr_dropped == move->nr_rows ? BF_EXIT_NONE_CARRIED : BF_EXIT_SOME_DROPPED;
+}
+
+int bf_move_exit(const struct bf_move *move)
+{
+    switch (move->state) {
+    case BF_MOVE_UNDER_WAY:
+        return BF_EXIT_OK;
+    case BF_MOVE_COMMITTED:
+        return move->record ? (int)json_integer_value(json_object_get(move->record, "exit"))
+                            : committed_exit(move);
+    case BF_MOVE_FAILED:
+    case BF_MOVE_ABORTED:
+    case BF_MOVE_QUARANTINED:
+    case BF_NR_MOVE_STATES:
+        break;
+    }
+    return move->error.code == BF_E_NONE ? BF_EXIT_NONE_CARRIED : bf_code_exit(move->error.code);
+}

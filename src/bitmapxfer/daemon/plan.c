@@ -1,0 +1,257 @@
+#include "daemon/plan.h"
+
+#include "base/cleanup.h"
+#include "base/name.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *const read_methods[BF_NR_READ_METHODS] = {
+    [BF_READ_AUTO] = "auto",
+    [BF_READ_SPILL] = "spill",
+    [BF_READ_BLOCK_STATUS] = "block-status",
+};
+
+static const struct {
+    const char *name;
+    bool source_only;
+} keys[] = {
+    {"vm", false},    {"uuid", false}, {"qmp", false},
+    {"disks", false}, {"peer", true},  {"read", true},
+};
+
+static bool printable(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* A string of 1 to @max_bytes bytes without control characters, borrowed from @object. */
+static int get_text(const json_t *object, const char *key, size_t max_bytes, const char **ret_text,
+                    struct bf_error *err)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    if (!text || !text[0] || strlen(text) > max_bytes || !printable(text))
+        return bf_error_set(err, BF_E_INVALID, "'%s' must be a text of 1 to %zu bytes", key,
+                            max_bytes);
+    *ret_text = text;
+    return 0;
+}
+
+static int copy_text(const json_t *object, const char *key, size_t max_bytes, char **ret_copy,
+                     struct bf_error *err)
+{
+    const char *text = NULL;
+    int r = get_text(object, key, max_bytes, &text, err);
+
+    if (r < 0)
+        return r;
+    *ret_copy = strdup(text);
+    return *ret_copy ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory");
+}
+
+static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], struct bf_error *err)
+{
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    const char *text = NULL;
+    int r = get_text(object, "uuid", BF_PLAN_UUID_CHARS, &text, err);
+
+    for (size_t i = 0; r == 0 && i <= BF_PLAN_UUID_CHARS; i++) {
+        if (shape[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != shape[i])
+            r = bf_error_set(err, BF_E_INVALID, "'uuid' must look like %s", shape);
+        else
+            uuid[i] = (char)tolower((unsigned char)text[i]);
+    }
+    return r;
+}
+
+static int read_socket(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    int r = copy_text(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
+
+    if (r == 0 && plan->qmp[0] != '/')
+        r = bf_error_set(err, BF_E_INVALID,
+                         "'qmp' must be the absolute path of a socket: the daemon has another "
+                         "working folder");
+    return r;
+}
+
+/* What a resolver could take; whether there is such a host, it will tell. */
+static int read_peer(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    int r = copy_text(object, "peer", BF_PLAN_PEER_MAX_BYTES, &plan->peer, err);
+
+    for (const char *at = plan->peer; r == 0 && *at; at++) {
+        if (!isalnum((unsigned char)*at) && !strchr(".-_:[]%", *at))
+            r = bf_error_set(err, BF_E_INVALID,
+                             "'peer' must be HOST, HOST:PORT or [ADDRESS]:PORT, not '%s'",
+                             plan->peer);
+    }
+    return r;
+}
+
+static int read_read(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    const char *text = NULL;
+    int r;
+
+    if (!json_object_get(object, "read"))
+        return 0;
+    r = get_text(object, "read", 16, &text, err);
+    for (enum bf_read_method method = BF_READ_AUTO; r == 0 && method < BF_NR_READ_METHODS;
+         method++) {
+        if (strcmp(read_methods[method], text) == 0) {
+            plan->read = method;
+            return 0;
+        }
+    }
+    return r < 0 ? r
+                 : bf_error_set(err, BF_E_INVALID,
+                                "'read' is auto, spill or block-status, not '%s'", text);
+}
+
+static int check_disk(const struct bf_plan *plan, const struct bf_plan_disk *disk,
+                      struct bf_error *err)
+{
+    if (strchr(disk->name, '/'))
+        return bf_error_set(err, BF_E_INVALID, "the disk name '%s' holds a slash", disk->name);
+    for (const struct bf_plan_disk *other = plan->disks; other < disk; other++) {
+        if (strcmp(other->name, disk->name) == 0)
+            return bf_error_set(err, BF_E_INVALID, "the disk '%s' is named twice", disk->name);
+        if (strcmp(other->node, disk->node) == 0)
+            return bf_error_set(err, BF_E_INVALID, "the node '%s' is that of two disks",
+                                disk->node);
+    }
+    return 0;
+}
+
+static int read_disk(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    struct bf_plan_disk *disk = &plan->disks[plan->nr_disks++];
+    int r;
+
+    if (!json_is_object(object) || json_object_size(object) != 2)
+        return bf_error_set(err, BF_E_INVALID, "a disk is an object with 'name' and 'node'");
+    r = copy_text(object, "name", BF_DISK_NAME_MAX, &disk->name, err);
+    if (r == 0)
+        r = copy_text(object, "node", BF_PLAN_NODE_MAX_BYTES, &disk->node, err);
+    return r < 0 ? r : check_disk(plan, disk, err);
+}
+
+static int read_disks(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    const json_t *disks = json_object_get(object, "disks");
+    const json_t *disk;
+    size_t i;
+    int r = 0;
+
+    if (!disks)
+        return 0;
+    if (!json_is_array(disks))
+        return bf_error_set(err, BF_E_INVALID, "'disks' must be an array");
+    if (json_array_size(disks) > BF_PLAN_DISKS_MAX)
+        return bf_error_set(err, BF_E_LIMIT, "a move has at most %d disks", BF_PLAN_DISKS_MAX);
+    plan->disks = calloc(json_array_size(disks) + 1, sizeof *plan->disks);
+    if (!plan->disks)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
+    json_array_foreach(disks, i, disk)
+    {
+        r = read_disk(disk, plan, err);
+        if (r < 0)
+            break;
+    }
+    return r;
+}
+
+static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
+                     struct bf_error *err)
+{
+    int r = copy_text(object, "vm", BF_PLAN_VM_MAX_BYTES, &plan->vm, err);
+
+    if (r == 0)
+        r = read_uuid(object, plan->uuid, err);
+    if (r == 0)
+        r = read_socket(object, plan, err);
+    if (r == 0 && with_peer)
+        r = read_peer(object, plan, err);
+    if (r == 0 && with_peer)
+        r = read_read(object, plan, err);
+    if (r == 0)
+        r = read_disks(object, plan, err);
+    return r;
+}
+
+int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
+                      struct bf_error *err)
+{
+    int r;
+
+    *ret_plan = (struct bf_plan){.read = BF_READ_AUTO};
+    r = read_plan(object, with_peer, ret_plan, err);
+    if (r < 0)
+        bf_plan_release(ret_plan);
+    return r;
+}
+
+void bf_plan_release(struct bf_plan *plan)
+{
+    for (size_t i = 0; i < plan->nr_disks; i++) {
+        free(plan->disks[i].name);
+        free(plan->disks[i].node);
+    }
+    free(plan->disks);
+    free(plan->vm);
+    free(plan->qmp);
+    free(plan->peer);
+    *plan = (struct bf_plan){.read = BF_READ_AUTO};
+}
+
+bool bf_plan_has_key(const char *key, bool with_peer)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(keys[i].name, key) == 0)
+            return with_peer || !keys[i].source_only;
+    }
+    return false;
+}
+
+static json_t *disks_to_json(const struct bf_plan *plan)
+{
+    BF_CLEANUP(json_decrefp) json_t *disks = json_array();
+
+    for (size_t i = 0; disks && i < plan->nr_disks; i++) {
+        if (json_array_append_new(disks, json_pack("{s:s, s:s}", "name", plan->disks[i].name,
+                                                   "node", plan->disks[i].node)) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&disks);
+}
+
+bool bf_plan_to_json(const struct bf_plan *plan, json_t *object)
+{
+    return json_object_set_new(object, "vm", json_string(plan->vm)) == 0 &&
+           json_object_set_new(object, "uuid", json_string(plan->uuid)) == 0 &&
+           json_object_set_new(object, "qmp", json_string(plan->qmp)) == 0 &&
+           (!plan->peer ||
+            (json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
+             json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0)) &&
+           json_object_set_new(object, "disks", disks_to_json(plan)) == 0;
+}
+
+bool bf_plan_equal(const struct bf_plan *a, const struct bf_plan *b)
+{
+    BF_CLEANUP(json_decrefp) json_t *left = json_object();
+    BF_CLEANUP(json_decrefp) json_t *right = json_object();
+
+    return left && right && bf_plan_to_json(a, left) && bf_plan_to_json(b, right) &&
+           json_equal(left, right);
+}
+
+const char *bf_read_method_name(enum bf_read_method method)
+{
+    return read_methods[method];
+}
