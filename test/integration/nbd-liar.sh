@@ -43,7 +43,7 @@ caught status-error 10 'PEER: .*could not tell the block status'
 caught read-short 10 'PROTOCOL: .*sent 131072 of 262144 bytes at offset 0'
 caught read-overlong 10 '(PEER|PROTOCOL): '
 caught read-garbage 10 '(PEER|PROTOCOL): '
-caught read-die 10 'PEER: .*socket: (recv|send|server disconnected)'
+caught read-die 10 'PEER: .*socket: (recv|send|server disconnected|the server closed)'
 caught size-negative 10 'PROTOCOL: .*no usable size'
 caught size-huge 15 'LIMIT: .*4611686018427387904' fetch
 caught list-endless 15 'LIMIT: .*more than 100000 exports' list

@@ -42,7 +42,7 @@ int bf_nbd_error(struct bf_error *err, const char *doing)
 {
     const char *text = nbd_get_error();
 
-    if (!text)
+    if (!text || nbd_get_errno() == EPIPE || nbd_get_errno() == ECONNRESET)
         text = "the server closed the connection";
     return bf_error_set(err, code_of(nbd_get_errno(), text), "%s: %s", doing,
                         without_function(text));
