@@ -36,7 +36,6 @@ complete() {
 cd "$scratch"
 mkdir -p files/folder
 touch files/one.qcow2
-shellcheck -s bash "$BF_BUILD/completion/bitferry"
 equal "$(printf '%s\n' "${commands[@]}" | sort | paste -sd ' ')" \
     "$(complete bitferry '' | tr ' ' '\n' | grep -v ^- | paste -sd ' ')" commands
 equal inspect "$(complete bitferry ins)" "beginning of a command"
