@@ -31,6 +31,7 @@ struct bf_config {
     uint64_t max_moves;
     uint64_t keep_moves;
     uint64_t max_clients;
+    uint64_t client_patience_s;
     uint64_t stop_grace_s;
     uint64_t log_level; /* enum bf_log_level */
     uid_t allow_uids[BF_CONFIG_UIDS_MAX];
