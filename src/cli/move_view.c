@@ -37,7 +37,7 @@ static void put_bar(uint64_t done_bytes, uint64_t total_bytes, const struct bf_s
                     FILE *out)
 {
     double part = total_bytes > 0 ? (double)done_bytes / (double)total_bytes : 0;
-    size_t filled = part >= 1 ? BAR_CELLS : (size_t)(part * BAR_CELLS);
+    size_t filled = part >= 1 ? BAR_CELLS : (size_t)(part * (double)BAR_CELLS);
     char size[BF_SIZE_TEXT_MAX];
 
     (void)fputs(screen->utf8 ? "▕" : "[", out);
