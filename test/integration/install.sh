@@ -129,6 +129,30 @@ wait "$vm" || true
 nothing_left
 ok "an image that a running VM uses is refused"
 
+# The work folder: nobody can put another in its place.
+cp plain.qcow2 image.qcow2
+mkdir elsewhere
+ln -s elsewhere .image.qcow2.bitferry
+fails_with 1 "cannot open the work folder" "$install" carrier.qcow2 image.qcow2
+rm .image.qcow2.bitferry
+mkdir -m 0777 .image.qcow2.bitferry
+chmod 0777 .image.qcow2.bitferry
+fails_with 1 "not ours alone.*mode 777" "$install" carrier.qcow2 image.qcow2
+rmdir .image.qcow2.bitferry elsewhere
+ok "a work folder that is a link, or open to others, is refused"
+
+# An image that can be written in a folder that cannot.
+mkdir fixed
+mount -t tmpfs none fixed
+touch fixed/image.qcow2
+mount -o remount,ro fixed
+mount --bind image.qcow2 fixed/image.qcow2
+TMPDIR=$scratch "$install" carrier.qcow2 fixed/image.qcow2
+umount fixed/image.qcow2 fixed
+complete image.qcow2
+equal "" "$(find . -name 'bitferry-*')" "work folders left behind"
+ok "an image in a read-only folder: the work is done elsewhere"
+
 # Two at a time: one works, the other is told so.
 cp plain.qcow2 image.qcow2
 BITFERRY_FAIL_POINT=install.loaded:stop run_child "$install" carrier.qcow2 image.qcow2
