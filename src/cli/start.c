@@ -21,7 +21,7 @@ enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, NR_START_OPTIONS };
                   .required = true,                                                                \
                   .help = "its UUID, the same on both hosts: by it the two ends find each other"}, \
     [OPT_QMP] = {.name = "qmp",                                                                    \
-                 .placeholder = "SOCKET",                                                          \
+                 .placeholder = "PATH",                                                            \
                  .kind = BF_ARGUMENT_FILE,                                                         \
                  .required = true,                                                                 \
                  .help = "a QMP socket of its QEMU on this host, for the daemon alone"},           \
