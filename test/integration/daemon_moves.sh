@@ -7,12 +7,19 @@ configure 'max_moves = 3' 'keep_moves = 4'
 serve
 u() { printf '11111111-2222-3333-4444-%012d\n' "$1"; }
 
-id=$(begin mixed)
+id=$(begin stubborn)
 [[ $id =~ ^[0-9a-f]{32}$ ]] || die "id: $id"
-equal "$id" "$(begin mixed)" "id of the same request again"
-equal true "$(order start --quiet --json --vm mixed --uuid "$uuid" --qmp /run/qmp.sock --peer host2 | jq .existing)" existing
+equal "$id" "$(begin stubborn)" "id of the same request again"
+options=(--socket "$socket" --qmp /run/qmp.sock --vm stubborn)
+equal true "$("$BITFERRY" start --quiet --json "${options[@]}" --uuid "$uuid" --peer host2 | jq .existing)" existing
 fails_with 11 "under way already, by another request \(move $id\)" \
-    "$BITFERRY" start --socket "$socket" --vm mixed --uuid "${uuid^^}" --qmp /run/qmp.sock --peer host3
+    "$BITFERRY" start "${options[@]}" --uuid "${uuid^^}" --peer host3
+order abort "$id" >/dev/null
+[ "$(begin stubborn)" != "$id" ] || die "a move that is over is given out again"
+order abort "$(begin stubborn)" >/dev/null
+ok "a request can be repeated"
+
+id=$(begin mixed "$(u 1)")
 order wait "$id" --for installed --timeout 30 >/dev/null
 equal installed "$(order status "$id" --json | jq -r '.moves[0].milestones[0]')" milestone
 order status "$id" --watch >"$scratch/watched"
@@ -24,9 +31,8 @@ equal "true committed 3 dropped BITMAP_BUSY 11" \
     "$(jq -r '[.reached, .move.state, .move.exit] + (.move.bitmaps[] | select(.bitmap == "tuesday") |
         [.outcome, .reason.code, .reason.exit]) | join(" ")' "$scratch/json")" "wait --json"
 equal "wednesday é" "$(jq -r '.move.bitmaps[2].bitmap' "$scratch/json")" "a name"
-ok "a request can be repeated; the end names what was dropped"
+ok "the end names what was dropped"
 
-[ "$(begin mixed)" != "$id" ] || die "a VM that is done gets its old move again"
 good=$(begin good "$(u 2)")
 order wait "$good" | grep -qx committed || die "end of a good move"
 failed=$(begin fail "$(u 3)")
