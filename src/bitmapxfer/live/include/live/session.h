@@ -57,7 +57,7 @@ struct bf_live_handlers {
 };
 
 /** Connect and identify.  @target and @handlers (each may be NULL) are copied.  Errors at once:
- *  NO_MEMORY, INVALID; later ones go to `ready`. */
+ *  NO_MEMORY, INVALID, PEER (nobody listens), PERMISSION; later ones go to `ready`. */
 int bf_live_open(uv_loop_t *loop, const struct bf_live_target *target, uint64_t deadline_ms,
                  const struct bf_live_handlers *handlers, struct bf_live **ret_live,
                  struct bf_error *err);
