@@ -26,7 +26,7 @@ run() {
         >"$scratch/told") 2>"$scratch/said"
 }
 
-run -e signal=none
+run -e signal=none || die "a run by itself: $(cat "$scratch/said")"
 total=$(grep -c . "$scratch/strace")
 judge "a run to its end"
 [ "$total" -gt 40 ] || die "only $total calls were seen"

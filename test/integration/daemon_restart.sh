@@ -85,6 +85,9 @@ equal $((written - 2)) "$(records "$torn")" "records of the torn journal"
 equal "$sum" "$(sha256sum "$scratch/state/quarantine/$damaged/journal" | cut -d ' ' -f 1)" "the damaged journal"
 order abort "$torn" >/dev/null
 stop_daemon
+serve
+equal aborted "$(state "$torn")" "what was appended to the torn journal"
+stop_daemon
 run_child "$BF_BUILD/bitferry-source" --config "$scratch/conf" 2>"$scratch/log" # knows no driver's records
 daemon=$child
 wait_for 30 grep -q 'ready at' "$scratch/log"
