@@ -59,6 +59,12 @@ static void read_state(struct bf_live_measure *measure, const json_t *node, cons
         measure->summary.nr_dirty_bits = number_of(bitmap, "count") / granularity_bytes;
 }
 
+/* QEMU would give one for an inconsistent bitmap too, which means nothing. */
+static bool wants_digest(const struct measure_op *measure_op, const struct bf_live_measure *measure)
+{
+    return measure_op->with_digests && measure->found && !measure->inconsistent;
+}
+
 static void on_digest(struct bf_live_op *op, const json_t *result, const struct bf_error *err);
 
 static void ask_on(struct measure_op *measure_op)
@@ -66,7 +72,7 @@ static void ask_on(struct measure_op *measure_op)
     const struct bf_live_place *place;
 
     while (measure_op->current < measure_op->nr_places &&
-           (!measure_op->with_digests || !measure_op->measures[measure_op->current].found))
+           !wants_digest(measure_op, &measure_op->measures[measure_op->current]))
         measure_op->current++;
     if (measure_op->current == measure_op->nr_places) {
         finish(measure_op, NULL);
@@ -77,7 +83,7 @@ static void ask_on(struct measure_op *measure_op)
                     json_pack("{s:s, s:s}", "node", place->node, "name", place->name), on_digest);
 }
 
-/* A refusal (inconsistent, or removed since) only leaves this one without a digest. */
+/* A refusal (it was removed since) only leaves this one without a digest. */
 static void on_digest(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
     struct measure_op *measure_op = (struct measure_op *)op;

@@ -1,5 +1,7 @@
 #include "op.h"
 
+#include <string.h>
+
 void bf_live_op_init(struct bf_live_op *op, struct bf_live *live, uint64_t deadline_ms,
                      void (*release)(struct bf_live_op *op))
 {
@@ -9,17 +11,24 @@ void bf_live_op_init(struct bf_live_op *op, struct bf_live *live, uint64_t deadl
     op->release = release;
 }
 
-static bool is_answer(const struct bf_error *err)
+/* QEMU has no error class for it: the text of bdrv_dirty_bitmap_check(), 7.2 to 10.0. */
+static bool says_busy(const struct bf_error *err)
 {
-    return err->code == BF_E_QMP_ERROR;
+    return strstr(err->text, "is currently in use by another") != NULL;
 }
 
 static void on_reply(void *ctx, const json_t *result, const struct bf_error *err)
 {
     struct bf_live_op *op = ctx;
+    struct bf_error busy = BF_ERROR_INIT;
 
-    if (err && !is_answer(err))
+    if (err && err->code != BF_E_QMP_ERROR) {
         op->lost = true;
+    } else if (err && says_busy(err)) {
+        (void)bf_error_set(&busy, BF_E_BITMAP_BUSY,
+                           "a backup, an export or a migration uses it: %s", err->text);
+        err = &busy;
+    }
     op->step(op, result, err);
 }
 

@@ -2,8 +2,6 @@
 
 #include "op.h"
 
-#include <string.h>
-
 /* Takes @data over; NULL (a name that JSON cannot say) breaks the list. */
 static void append(struct bf_live_actions *actions, const char *type, json_t *data)
 {
@@ -92,24 +90,10 @@ static void release(struct bf_live_op *op)
     free(op);
 }
 
-/* QEMU has no error class for it: the text of bdrv_dirty_bitmap_check(), 7.2 to 10.0. */
-static bool says_busy(const struct bf_error *err)
-{
-    return err->code == BF_E_QMP_ERROR && strstr(err->text, "is currently in use by another");
-}
-
 static void on_done(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
-    struct bf_error busy = BF_ERROR_INIT;
-
     (void)result;
-    if (!err || !says_busy(err)) {
-        bf_live_op_finish(op, err);
-        return;
-    }
-    (void)bf_error_set(&busy, BF_E_BITMAP_BUSY, "a backup, an export or a migration uses it: %s",
-                       err->text);
-    bf_live_op_finish(op, &busy);
+    bf_live_op_finish(op, err);
 }
 
 static int run(struct bf_live *live, json_t *list, uint64_t deadline_ms, bf_live_done_fn done,

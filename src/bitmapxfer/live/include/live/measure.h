@@ -12,8 +12,7 @@ struct bf_live_place {
 
 struct bf_live_measure {
     bool found;
-    bool digested; /* @summary holds; not where QEMU refused (inconsistent), or for a node that is
-                      not there */
+    bool digested; /* @summary holds; never for an inconsistent one */
     bool recording;
     bool persistent;
     bool busy;
@@ -27,7 +26,8 @@ struct bf_live_measure {
 typedef void (*bf_live_measure_fn)(void *ctx, const struct bf_live_measure *measures,
                                    uint32_t nr_measures, const struct bf_error *err);
 
-/** query-named-block-nodes, then x-debug-block-dirty-bitmap-sha256 for each that is there.  Count
+/** query-named-block-nodes, then x-debug-block-dirty-bitmap-sha256 for each that is there and
+ * consistent.  Count
  *  and digest belong together for a bitmap that does not record.  @with_digests false: count only.
  *  Errors: as of bf_live_survey(). */
 int bf_live_measure(struct bf_live *live, const struct bf_live_place *places, uint32_t nr_places,

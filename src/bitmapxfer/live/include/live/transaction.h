@@ -34,8 +34,8 @@ void bf_live_actions_remove(struct bf_live_actions *actions, const char *node, c
 void bf_live_actions_disable(struct bf_live_actions *actions, const char *node, const char *name);
 
 /** Takes @actions over, on failure too; without any action it is done at once (in a later turn of
- *  the loop).  Ends: DONE; REFUSED with QEMU's word (QMP_ERROR; BITMAP_BUSY where the text of QEMU
- *  says that a bitmap is in use); UNKNOWN. */
+ *  the loop).  Ends: DONE; REFUSED with QEMU's word (QMP_ERROR; BITMAP_BUSY, worth another try);
+ * UNKNOWN. */
 int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
                 bf_live_done_fn done, void *ctx, struct bf_error *err);
 
