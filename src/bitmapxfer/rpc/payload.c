@@ -1,0 +1,153 @@
+#include "payload.h"
+
+#include "field.h"
+
+#include "model/geometry.h"
+
+#include <string.h>
+
+static int check_offered_bitmap(const Bitferry__OfferedDisk *disk,
+                                const Bitferry__OfferedBitmap *bitmap, struct bf_error *err)
+{
+    int r = bf_rpc_check_name(&bitmap->name, BF_BITMAP_NAME_MAX, "the name of a bitmap", err);
+
+    return r < 0 ? r
+                 : bf_rpc_check_geometry(disk->virtual_size_bytes, bitmap->granularity_bytes, err);
+}
+
+static int check_disk_name(const ProtobufCBinaryData *name, struct bf_error *err)
+{
+    int r = bf_rpc_check_text_name(name, BF_DISK_NAME_MAX, "the name of a disk", err);
+
+    if (r == 0 && memchr(name->data, '/', name->len))
+        return bf_error_set(err, BF_E_PROTOCOL, "the name of a disk has a '/' in it");
+    return r;
+}
+
+static int check_bitmaps_unique(const Bitferry__OfferedDisk *disk, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) const ProtobufCBinaryData **names = NULL;
+
+    if (disk->n_bitmaps < 2)
+        return 0;
+    names = calloc(disk->n_bitmaps, sizeof *names);
+    if (!names)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to compare names");
+    for (size_t i = 0; i < disk->n_bitmaps; i++)
+        names[i] = &disk->bitmaps[i]->name;
+    return bf_rpc_check_unique(names, disk->n_bitmaps, "bitmap", err);
+}
+
+static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error *err)
+{
+    int r = check_disk_name(&disk->name, err);
+
+    if (r == 0 && disk->node_name.len > 0)
+        r = bf_rpc_check_text_name(&disk->node_name, BF_RPC_NODE_NAME_MAX_BYTES,
+                                   "the name of a node", err);
+    if (r == 0)
+        r = bf_rpc_check_disk_size(disk->virtual_size_bytes, err);
+    for (size_t i = 0; r == 0 && i < disk->n_bitmaps; i++)
+        r = check_offered_bitmap(disk, disk->bitmaps[i], err);
+    return r < 0 ? r : check_bitmaps_unique(disk, err);
+}
+
+static int check_offered_disks(const Bitferry__Offer *offer, struct bf_error *err)
+{
+    const ProtobufCBinaryData *names[BF_RPC_DISKS_MAX];
+    size_t nr_bitmaps = 0;
+    int r = bf_rpc_check_count(offer->n_disks, BF_RPC_DISKS_MAX, "disks", err);
+
+    for (size_t i = 0; r == 0 && i < offer->n_disks; i++) {
+        names[i] = &offer->disks[i]->name;
+        nr_bitmaps += offer->disks[i]->n_bitmaps;
+    }
+    if (r == 0)
+        r = bf_rpc_check_count(nr_bitmaps, BF_RPC_BITMAPS_MAX, "bitmaps", err);
+    for (size_t i = 0; r == 0 && i < offer->n_disks; i++)
+        r = check_offered_disk(offer->disks[i], err);
+    return r < 0 ? r : bf_rpc_check_unique(names, offer->n_disks, "disk", err);
+}
+
+int bf_rpc_check_offer(const Bitferry__Offer *offer, struct bf_error *err)
+{
+    int r = bf_rpc_check_text_name(&offer->vm_name, BF_RPC_VM_NAME_MAX_BYTES, "the VM's name", err);
+
+    if (r == 0)
+        r = bf_rpc_check_id(&offer->vm_uuid, "the VM's UUID", err);
+    if (r < 0)
+        return r;
+    if (offer->method != BITFERRY__METHOD__METHOD_TRACKER &&
+        offer->method != BITFERRY__METHOD__METHOD_FREEZE)
+        return bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)offer->method);
+    return check_offered_disks(offer, err);
+}
+
+int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error *err)
+{
+    int r = bf_rpc_check_count(placement->n_disks, BF_RPC_DISKS_MAX, "disks", err);
+
+    for (size_t i = 0; r == 0 && i < placement->n_disks; i++)
+        r = bf_rpc_check_disk_size(placement->disks[i]->virtual_size_bytes, err);
+    return r;
+}
+
+static uint32_t index_max(Bitferry__Step step)
+{
+    return step == BITFERRY__STEP__STEP_DELTA ? BF_RPC_DISKS_MAX : BF_RPC_BITMAPS_MAX;
+}
+
+static int check_export(const Bitferry__Export *export, struct bf_error *err)
+{
+    struct bf_geometry geometry = {export->disk_size_bytes, export->granularity_bytes};
+    int r =
+        bf_rpc_check_text_name(&export->name, BF_EXPORT_NAME_MAX - 2 * BF_RPC_TOKEN_MAX_BYTES - 1,
+                               "the name of an export", err);
+
+    if (r == 0)
+        r = bf_rpc_check_geometry(export->disk_size_bytes, export->granularity_bytes, err);
+    if (r == 0)
+        r = bf_rpc_check_sha256(&export->sha256, err);
+    if (r == 0 && export->nr_dirty_bits > bf_geometry_nr_bits(&geometry))
+        r = bf_error_set(err, BF_E_PROTOCOL, "an export has more dirty bits than bits");
+    return r;
+}
+
+int bf_rpc_check_exports(const Bitferry__Exports *exports, Bitferry__Step step,
+                         struct bf_error *err)
+{
+    uint32_t next = 0;
+    int r = bf_rpc_check_host(&exports->host, err);
+
+    if (r < 0)
+        return r;
+    if (exports->port == 0 || exports->port > UINT16_MAX)
+        return bf_error_set(err, BF_E_PROTOCOL, "there is no port %u", exports->port);
+    if (exports->token.len < BF_RPC_TOKEN_MIN_BYTES || exports->token.len > BF_RPC_TOKEN_MAX_BYTES)
+        return bf_error_set(err, BF_E_PROTOCOL, "the token has %zu bytes instead of %d to %d",
+                            exports->token.len, BF_RPC_TOKEN_MIN_BYTES, BF_RPC_TOKEN_MAX_BYTES);
+    for (size_t i = 0; r == 0 && i < exports->n_exports; i++) {
+        r = bf_rpc_check_index(exports->exports[i]->index, index_max(step), &next, err);
+        if (r == 0)
+            r = check_export(exports->exports[i], err);
+    }
+    return r;
+}
+
+int bf_rpc_check_results(const Bitferry__Results *results, Bitferry__Step step,
+                         struct bf_error *err)
+{
+    uint32_t next = 0;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < results->n_results; i++) {
+        const Bitferry__Result *result = results->results[i];
+
+        r = bf_rpc_check_index(result->index, index_max(step), &next, err);
+        if (r == 0)
+            r = bf_rpc_check_sha256(&result->sha256, err);
+        if (r == 0 && result->nr_dirty_bits > BF_PACKED_MAX_BYTES * 8)
+            r = bf_error_set(err, BF_E_PROTOCOL, "a bitmap has more dirty bits than any can have");
+    }
+    return r;
+}
