@@ -30,3 +30,9 @@ bf_fuzz_target(manifest bf_catalog)
 if(TARGET fuzz-manifest) # its sources include a header of the layer's private dependency
   target_link_libraries(fuzz-manifest PRIVATE bf_proto)
 endif()
+
+bf_fuzz_target(rpc bf_rpc)
+target_include_directories(replay-rpc PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxfer/rpc)
+if(TARGET fuzz-rpc)
+  target_link_libraries(fuzz-rpc PRIVATE bf_model PkgConfig::GNUTLS)
+endif()
