@@ -107,7 +107,7 @@ static int check_representable(const struct bf_catalog *catalog, struct bf_error
 {
     for (size_t i = 0; i < catalog->nr_disks; i++) {
         const struct bf_catalog_disk *disk = &catalog->disks[i];
-        if (disk->virtual_size_bytes > INT64_MAX - BF_GRANULARITY_MAX_BYTES)
+        if (disk->virtual_size_bytes > BF_CATALOG_DISK_MAX_BYTES)
             return bf_error_set(err, BF_E_LIMIT, "disk '%s' is too large to be described in JSON",
                                 disk->name);
     }

@@ -273,7 +273,7 @@ static int take_disk(const Bitferry__Disk *message, struct bf_catalog *catalog,
     if (message->n_bitmaps > BF_MANIFEST_MAX_BITMAPS)
         return bf_error_set(err, BF_E_PROTOCOL, "disk '%s' has %zu bitmaps, an image holds %d",
                             name, message->n_bitmaps, BF_MANIFEST_MAX_BITMAPS);
-    if (message->virtual_size_bytes > INT64_MAX)
+    if (message->virtual_size_bytes > BF_CATALOG_DISK_MAX_BYTES)
         return bf_error_set(err, BF_E_PROTOCOL, "disk '%s' is larger than any disk", name);
     if (bf_catalog_add_disk(catalog, name, message->virtual_size_bytes, &disk, &why) < 0)
         return refuse(&why, err);

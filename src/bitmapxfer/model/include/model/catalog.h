@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The largest disk that a catalog's encodings take: rounded up to any granularity it still fits the
+ * signed 64 bits that JSON and QEMU count bytes in. */
+#define BF_CATALOG_DISK_MAX_BYTES (INT64_MAX - BF_GRANULARITY_MAX_BYTES)
+
 struct bf_catalog_bitmap {
     char *name;                 /* owned; 1..BF_BITMAP_NAME_MAX bytes, not always UTF-8 */
     uint64_t granularity_bytes; /* the disk size is the disk's */
