@@ -113,7 +113,10 @@ size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FI
     bf_move_view_state(move, out);
     put_milestones(move, out);
     (void)fputc('\n', out);
-    json_array_foreach(rows, i, row) put_row(row, screen, out);
+    json_array_foreach(rows, i, row)
+    {
+        put_row(row, screen, out);
+    }
     return 2 + json_array_size(rows);
 }
 

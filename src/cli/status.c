@@ -32,7 +32,10 @@ static size_t print_moves(const json_t *moves, const struct bf_screen *screen)
     size_t nr_lines = 0;
     size_t i;
 
-    json_array_foreach(moves, i, move) nr_lines += bf_move_view_print(move, screen, stdout);
+    json_array_foreach(moves, i, move)
+    {
+        nr_lines += bf_move_view_print(move, screen, stdout);
+    }
     return nr_lines;
 }
 
@@ -79,7 +82,10 @@ static void show(struct watch *watch, const json_t *moves)
         draw_over(watch, moves);
         return;
     }
-    json_array_foreach(moves, i, move) say_change(watch, move);
+    json_array_foreach(moves, i, move)
+    {
+        say_change(watch, move);
+    }
 }
 
 static int watch_all(struct bf_client *client, json_t *request, bool json, struct watch *watch,
