@@ -58,11 +58,11 @@ timeout 20 nc -dU "$socket" || die "a client that says nothing is kept"
 ok "silent and slow clients are disconnected"
 
 id=$(begin stubborn)
-yes '{"schema":1,"op":"status"}' 2>/dev/null | timeout 60 nc -U "$socket" | sleep 60 &
-greedy=$!
-bf_children+=("$greedy")
+mkfifo "$scratch/unread"
+exec 8<>"$scratch/unread"
+yes '{"schema":1,"op":"status"}' 2>/dev/null | timeout 60 nc -U "$socket" >&8 &
 wait_for 30 grep -q 'does not take its answers' "$scratch/log"
-kill "$greedy"
+exec 8>&-
 order list >/dev/null
 ok "a client that does not take its answers is disconnected"
 

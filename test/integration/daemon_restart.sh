@@ -13,7 +13,7 @@ order wait "$good" --json >"$scratch/before"
 hold=$(begin hold "$(u 2)")
 stubborn=$(begin stubborn "$(u 3)")
 order wait "$stubborn" --for installed >/dev/null
-clients() { ls -l "/proc/$daemon/fd" | grep -c socket:; }
+clients() { find "/proc/$daemon/fd" -lname 'socket:*' | wc -l; }
 before=$(clients)
 order wait "$hold" >"$scratch/waited" &
 waiter=$!
