@@ -20,6 +20,7 @@ static void pump(struct world *world)
 
     while (bf_dest_next(&world->dest, &wish)) {
         if (wish.kind == BF_DEST_SAY) {
+            world->confirmed |= wish.word.step == BF_STEP_SEAL;
             put_on_wire(world, 1, &wish.word, world->dest_bitmaps);
             continue;
         }
@@ -410,8 +411,8 @@ bool dest_notice(struct world *world, unsigned unused)
         uint8_t notice;
         enum bf_dest_fact_kind kind;
     } order[] = {
-        {NOTICE_RUNS, BF_DEST_GUEST_RUNS},
         {NOTICE_FAILED, BF_DEST_MIGRATION_FAILED},
+        {NOTICE_RUNS, BF_DEST_GUEST_RUNS},
         {NOTICE_GONE, BF_DEST_QEMU_GONE},
     };
 
@@ -514,8 +515,8 @@ static void arrive(struct world *world, unsigned direction, struct wire_word wor
 {
     struct bf_word heard = {word.epoch, (enum bf_step)word.step, word.with_delta, word.drops};
 
-    if (world->settings.breakage == BREAK_TRUST_OLD_EPOCH)
-        heard.epoch = direction == 0 ? world->dest.epoch : world->source.epoch;
+    if (world->settings.breakage == BREAK_TRUST_OLD_EPOCH && direction == 1)
+        heard.epoch = world->source.epoch;
     if (direction == 1)
         source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_HEARD, .word = heard});
     else if (world->dest_helper == HELPER_NONE)

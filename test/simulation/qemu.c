@@ -251,7 +251,8 @@ bool migration_pause(struct world *world, unsigned unused)
 {
     (void)unused;
     if (world->guest != AT_SOURCE || !world->source_qemu || !world->dest_qemu ||
-        !all_mirrors(world, MIRROR_READY) || waits_for(world, BF_MILESTONE_INSTALLED))
+        world->dest_failed || !all_mirrors(world, MIRROR_READY) ||
+        waits_for(world, BF_MILESTONE_INSTALLED))
         return false;
     world->guest = PAUSED;
     if (world->settings.sees_pause)
@@ -295,6 +296,7 @@ bool migration_cancel(struct world *world, unsigned unused)
     world->guest = AT_SOURCE;
     world->notices |= NOTICE_KEPT;
     world->dest_notices |= NOTICE_FAILED;
+    world->dest_failed = 1;
     for (unsigned i = 0; i < world->settings.nr_disks; i++)
         world->mirror[i].state = MIRROR_BROKEN;
     return true;

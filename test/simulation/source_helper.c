@@ -24,8 +24,7 @@ static void note_generations(struct world *world, uint8_t generations[BITMAPS])
 
 static void retire(struct world *world)
 {
-    if (world->dest_journal.record.mark != BF_MARK_COMMITTED &&
-        world->dest_journal.record.mark != BF_MARK_ENDED)
+    if (!world->confirmed)
         broken(world, "the source's copies were removed before the end was certain");
     world->retired = 1;
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
@@ -239,6 +238,9 @@ static uint8_t compare(const struct world *world, unsigned bitmap)
         return BF_DROP_BITMAP_SWITCHED_ON;
     if (!user->recording && recording)
         return BF_DROP_BITMAP_SWITCHED_OFF;
+    if (world->generation[bitmap] != world->watched_generation[bitmap] &&
+        world->settings.breakage != BREAK_CLEAR_UNNOTICED)
+        return BF_DROP_BITMAP_CLEARED;
     if (!recording && world->snapshot[bitmap].there && user->bits != world->snapshot[bitmap].bits)
         return BF_DROP_BITMAP_CHANGED;
     return BF_DROP_NONE;

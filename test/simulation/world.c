@@ -133,8 +133,8 @@ void world_init(struct world *world, const struct settings *settings)
     for (unsigned i = 0; i < settings->nr_bitmaps; i++) {
         world->user[i] = (struct qemu_bitmap){.there = 1, .recording = settings->recording[i]};
         memcpy(world->base[i], world->source_data[settings->disk[i]], BLOCKS);
-        /* it has seen a write of its last block */
-        world->user[i].bits = (uint8_t)(1u << (settings->nr_blocks - 1));
+        /* it has seen a write of its last block, unless that is the only one */
+        world->user[i].bits = (uint8_t)(1u << (settings->nr_blocks - 1) & ~1u);
         world->need[i] = world->user[i].bits;
     }
     source_begin(world);

@@ -124,11 +124,13 @@ struct world {
     /* QEMU on the source */
     uint8_t source_qemu;
     uint8_t retired;
+    uint8_t confirmed; /* the destination has said that the guest runs there */
     struct qemu_bitmap user[BITMAPS];
     struct qemu_bitmap snapshot[BITMAPS];
     struct qemu_bitmap delta[DISKS];
     /* QEMU on the destination */
     uint8_t dest_qemu;
+    uint8_t dest_failed; /* its incoming migration; a QEMU gets only one */
     struct qemu_bitmap final[BITMAPS];
     struct qemu_bitmap loaded[BITMAPS];
     struct qemu_bitmap dest_delta[DISKS];

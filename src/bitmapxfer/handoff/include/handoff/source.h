@@ -22,11 +22,17 @@
  * ABANDONING; an answer in doubt:  SNAPPING_FROZEN -> DOUBTING_FROZEN, SNAPPING -> DOUBTING, and
  * back or on.
  *
- * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination
- * has said that its trackers record (t0), and when each mirror was seen with nothing left to copy
- * after that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.
- * SEAL is only said when the guest has left and nothing voided this.  The source's copies are only
- * touched when the destination has said that the guest runs there.
+ * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination has
+ * said that its trackers record (t0), and when each mirror was seen with nothing left to copy after
+ * that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.  SEAL is only
+ * said when the guest has left and nothing voided this.  The source's copies are only touched when
+ * the destination has said that the guest runs there.
+ *
+ * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and made
+ * anew, at any time after the drain was seen can lose a block (a value written but not yet mirrored, the
+ * clear, a zero: never sent).  A clear is noticed by a count that fell; one that is followed by as many
+ * writes is not.  Deltas have no such hole: with those QEMUs feed TOO_BUSY as soon as the state is
+ * DRAINING.
  *
  * Pure: no fd, clock or memory of its own.  A driver pumps it:
  *
