@@ -1,0 +1,258 @@
+/* What a watch tells of mirrors, migrations and guests of real QEMUs. */
+#include "watcher.h"
+
+static const char *const two_disks[] = {"vda", "vdb", NULL};
+static const char *const no_disks[] = {NULL};
+
+static struct vm *start_with_disks(struct rig *rig)
+{
+    struct vm *vm = &rig->vms[0];
+
+    rig_make_image(rig, "a.qcow2");
+    rig_make_image(rig, "b.qcow2");
+    rig_make_image(rig, "copy.qcow2");
+    vm_start(vm, NULL);
+    vm_add_disk(vm, "vda", "a.qcow2");
+    vm_add_disk(vm, "vdb", "b.qcow2");
+    return vm;
+}
+
+/* Its id tells nothing of the disk. */
+static void start_mirror(struct vm *vm, const char *target)
+{
+    vm_do(vm, "blockdev-mirror",
+          json_pack("{s:s, s:s, s:s, s:s}", "job-id", "job7", "device", "vdb", "target", target,
+                    "sync", "full"));
+}
+
+static void a_mirror_is_ready_then_drained_then_gone(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    vm_write(vm, "vdb", 0, 100);
+    watcher_start(&watcher, vm, two_disks);
+    start_mirror(vm, "copy");
+    assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_READY)->fact.disk, 1);
+    watcher_go_on(&watcher, 2 * BF_LIVE_DRAIN_APART_MS);
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
+    bf_live_watch_drain(watcher.watch);
+    assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_DRAINED)->fact.disk, 1);
+    vm_do(vm, "block-job-cancel", json_pack("{s:s}", "device", "job7"));
+    assert_true(watcher_await(&watcher, BF_LIVE_MIRROR_GONE)->fact.clean);
+    watcher_go_on(&watcher, SHORT_MS);
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_READY));
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_ERROR));
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_GONE));
+    watcher_stop(&watcher);
+}
+
+static void a_mirror_that_was_ready_before_the_watch_is_told(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    watcher_start(&watcher, vm, two_disks);
+    start_mirror(vm, "copy");
+    (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
+    watcher_stop(&watcher);
+    watcher_start(&watcher, vm, two_disks);
+    assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_READY)->fact.disk, 1);
+    watcher_stop(&watcher);
+}
+
+static void limit_target(struct vm *vm, int bytes_per_second)
+{
+    vm_do(vm, "qom-set",
+          json_pack("{s:s, s:s, s:{s:i}}", "path", "/objects/group", "property", "limits", "value",
+                    "bps-write", bytes_per_second));
+}
+
+/* A limit of 0 is none. */
+static void add_limited_target(struct vm *vm)
+{
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    vm_do(vm, "object-add", json_pack("{s:s, s:s}", "qom-type", "throttle-group", "id", "group"));
+    vm_do(vm, "blockdev-add",
+          json_pack("{s:s, s:s, s:s, s:s}", "driver", "throttle", "node-name", "slow",
+                    "throttle-group", "group", "file", "copy"));
+}
+
+static void a_mirror_that_lags_is_not_drained(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+
+    add_limited_target(vm);
+    watcher_start(&watcher, vm, two_disks);
+    start_mirror(vm, "slow");
+    (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
+    limit_target(vm, 1 << 20);
+    vm_write(vm, "vdb", 0, 1000);
+    bf_live_watch_drain(watcher.watch);
+    watcher_go_on(&watcher, 4 * BF_LIVE_DRAIN_APART_MS);
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
+    limit_target(vm, 0);
+    (void)watcher_await(&watcher, BF_LIVE_MIRROR_DRAINED);
+    watcher_stop(&watcher);
+}
+
+static void a_mirror_cut_short_is_not_gone_clean(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    watcher_start(&watcher, vm, two_disks);
+    start_mirror(vm, "copy");
+    (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
+    vm_do(vm, "block-job-cancel", json_pack("{s:s, s:b}", "device", "job7", "force", 1));
+    assert_false(watcher_await(&watcher, BF_LIVE_MIRROR_GONE)->fact.clean);
+    watcher_stop(&watcher);
+}
+
+static void a_mirror_whose_target_fails_is_told_with_its_end(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+    const struct seen *gone;
+
+    vm_do(vm, "blockdev-add",
+          json_pack("{s:s, s:s, s:{s:s, s:I}, s:[{s:s, s:s}]}", "driver", "blkdebug", "node-name",
+                    "bad", "image", "driver", "null-co", "size", (json_int_t)DISK_BYTES,
+                    "inject-error", "event", "none", "iotype", "write"));
+    vm_write(vm, "vdb", 0, 8);
+    watcher_start(&watcher, vm, two_disks);
+    vm_do(vm, "blockdev-mirror",
+          json_pack("{s:s, s:s, s:s, s:s, s:s}", "job-id", "job7", "device", "vdb", "target", "bad",
+                    "sync", "full", "on-target-error", "stop"));
+    assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_ERROR)->fact.disk, 1);
+    vm_do(vm, "block-job-cancel", json_pack("{s:s, s:b}", "device", "job7", "force", 1));
+    gone = watcher_await(&watcher, BF_LIVE_MIRROR_GONE);
+    assert_int_equal(gone->fact.disk, 1);
+    assert_false(gone->fact.clean);
+    watcher_stop(&watcher);
+}
+
+static void stops_and_runs_of_the_guest_are_told(void **state)
+{
+    struct rig *rig = *state;
+    struct vm *vm = &rig->vms[0];
+    struct watcher watcher;
+
+    vm_start(vm, (const char *const[]){"-S", NULL});
+    watcher_start(&watcher, vm, no_disks);
+    assert_string_equal(watcher_await(&watcher, BF_LIVE_GUEST_STOPPED)->text, "prelaunch");
+    assert_false(bf_live_watch_guest_ran(watcher.watch));
+    vm_do(vm, "cont", NULL);
+    vm_do(vm, "stop", NULL);
+    (void)watcher_await(&watcher, BF_LIVE_GUEST_RUNS);
+    assert_string_equal(watcher_await(&watcher, BF_LIVE_GUEST_STOPPED)->text, "paused");
+    assert_true(bf_live_watch_guest_ran(watcher.watch));
+    watcher_stop(&watcher);
+}
+
+static void a_migration_that_fails_is_told(void **state)
+{
+    struct rig *rig = *state;
+    struct vm *vm = &rig->vms[0];
+    struct watcher watcher;
+
+    vm_start(vm, NULL);
+    watcher_start(&watcher, vm, no_disks);
+    watcher_await_migration(&watcher, BF_LIVE_MIGRATION_NONE);
+    vm_do(vm, "migrate",
+          json_pack("{s:o}", "uri", json_sprintf("unix:%s", rig_path(rig, "nobody"))));
+    watcher_await_migration(&watcher, BF_LIVE_MIGRATION_FAILED);
+    watcher_stop(&watcher);
+}
+
+static void a_migration_that_is_cancelled_is_told(void **state)
+{
+    struct rig *rig = *state;
+    struct vm *vm = &rig->vms[0];
+    struct watcher watcher;
+
+    vm_start(vm, NULL);
+    watcher_start(&watcher, vm, no_disks);
+    vm_do(vm, "migrate-set-capabilities",
+          json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "pause-before-switchover",
+                    "state", 1));
+    vm_do(vm, "migrate", json_pack("{s:s}", "uri", "exec:cat >/dev/null"));
+    watcher_await_migration(&watcher, BF_LIVE_MIGRATION_PRE_SWITCHOVER);
+    vm_do(vm, "migrate_cancel", NULL);
+    watcher_await_migration(&watcher, BF_LIVE_MIGRATION_CANCELLED);
+    watcher_stop(&watcher);
+}
+
+static void a_killed_qemu_is_lost_and_gone(void **state)
+{
+    struct rig *rig = *state;
+    struct vm *vm = &rig->vms[0];
+    struct watcher watcher;
+    char start[BF_LIVE_START_MAX + 1];
+
+    vm_start(vm, NULL);
+    strcpy(start, bf_live_identity(vm->live)->start);
+    watcher_start(&watcher, vm, no_disks);
+    (void)watcher_await(&watcher, BF_LIVE_GUEST_RUNS);
+    vm_signal(vm, SIGKILL);
+    (void)watcher_await(&watcher, BF_LIVE_LOST);
+    assert_true(bf_live_is_gone(start));
+    assert_null(watcher_take(&watcher, BF_LIVE_LOST));
+    watcher_stop(&watcher);
+}
+
+struct quitter {
+    struct vm *vm;
+    struct bf_live_watch *watch;
+    unsigned nr_facts;
+    bool done;
+};
+
+static void leave(void *ctx, const struct bf_live_fact *fact)
+{
+    struct quitter *quitter = ctx;
+
+    (void)fact;
+    quitter->nr_facts++;
+    bf_live_watch_free(quitter->watch);
+    bf_live_close(quitter->vm->live);
+    quitter->vm->live = NULL;
+    quitter->done = true;
+}
+
+static void everything_may_be_closed_from_within_a_fact(void **state)
+{
+    struct rig *rig = *state;
+    struct quitter quitter = {.vm = &rig->vms[0]};
+    const struct bf_live_watch_config config = {.fact = leave, .ctx = &quitter};
+
+    vm_start(quitter.vm, NULL);
+    assert_int_equal(bf_live_watch_new(quitter.vm->live, &config, &quitter.watch, NULL), 0);
+    await_flag(quitter.vm, &quitter.done);
+    assert_int_equal(uv_run(&rig->loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(quitter.nr_facts, 1);
+}
+
+int main(void)
+{
+#define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, rig_set_up, rig_tear_down)
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(a_mirror_is_ready_then_drained_then_gone),
+        RIG_TEST(a_mirror_that_was_ready_before_the_watch_is_told),
+        RIG_TEST(a_mirror_that_lags_is_not_drained),
+        RIG_TEST(a_mirror_cut_short_is_not_gone_clean),
+        RIG_TEST(a_mirror_whose_target_fails_is_told_with_its_end),
+        RIG_TEST(stops_and_runs_of_the_guest_are_told),
+        RIG_TEST(a_migration_that_fails_is_told),
+        RIG_TEST(a_migration_that_is_cancelled_is_told),
+        RIG_TEST(a_killed_qemu_is_lost_and_gone),
+        RIG_TEST(everything_may_be_closed_from_within_a_fact),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
