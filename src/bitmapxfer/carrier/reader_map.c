@@ -142,7 +142,8 @@ static int add_tables(struct bf_reader *reader, struct bf_regions *regions, stru
 
 static int add_all_bits(struct bf_reader *reader, struct bf_regions *regions, struct bf_error *err)
 {
-    BF_CLEANUP(bf_freep) uint8_t *buf = malloc((size_t)ENTRIES_AT_A_TIME * BF_QCOW2_TABLE_ENTRY_BYTES);
+    BF_CLEANUP(bf_freep)
+    uint8_t *buf = malloc((size_t)ENTRIES_AT_A_TIME * BF_QCOW2_TABLE_ENTRY_BYTES);
     uint64_t nr_entries = 0;
     int r = 0;
 
