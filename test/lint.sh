@@ -22,7 +22,7 @@ mapfile -t includes < <(find src nbdkit-plugin -name include -type d -printf '-I
 cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
     --suppress=missingIncludeSystem --suppress=memleak --suppress=uninitStructMember \
     --suppress=autoVariables --suppress=normalCheckLevelMaxBranches -j "$(nproc)" \
-    -D_GNU_SOURCE -DBF_VERSION='"0"' "${includes[@]}" src nbdkit-plugin
+    '-Djson_array_foreach(array, i, value)=for (i = 0; i < 1; i++)' -D_GNU_SOURCE -DBF_VERSION='"0"' "${includes[@]}" src nbdkit-plugin
 
 printf '== clang-tidy\n'
 printf '%s\n' "${sources[@]}" | grep -E '^(src|nbdkit-plugin)/' |
