@@ -2,6 +2,7 @@
 #include "rpc_bench.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -237,6 +238,21 @@ static void a_stopped_peer_is_lost(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+/* Whoever was stopped himself does not blame his peer for it. */
+static void time_that_was_not_ours_does_not_count(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t until_ms;
+
+    bench->client_settings.heartbeat_ms = bench->server_settings.heartbeat_ms = 50;
+    bench->client_settings.silent_ms = bench->server_settings.silent_ms = 400;
+    bench_open(bench);
+    (void)poll(NULL, 0, 1000); /* nothing runs, as after SIGSTOP */
+    until_ms = uv_hrtime() / 1000000 + 500;
+    BENCH_RUN_UNTIL(bench, uv_hrtime() / 1000000 >= until_ms);
+    assert_int_equal(bench->client.nr_closed + bench->server.nr_closed, 0);
+}
+
 /* The end, from within callbacks */
 
 static void close_it(struct bench_end *end)
@@ -302,6 +318,7 @@ int main(void)
         TEST(heartbeats_keep_an_idle_connection),
         TEST(a_peer_without_heartbeats_is_lost),
         TEST(a_stopped_peer_is_lost),
+        TEST(time_that_was_not_ours_does_not_count),
         TEST(an_end_can_be_closed_in_any_callback),
         TEST(no_word_comes_after_closing),
         TEST(an_open_peer_outlives_its_listener),
