@@ -1,13 +1,8 @@
 #include "job_disk.h"
 
+#include "json_read.h"
+
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
 
 static const json_t *node_of_id(const json_t *graph, const json_t *id)
 {

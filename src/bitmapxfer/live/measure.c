@@ -1,6 +1,7 @@
 #include "live/measure.h"
 
 #include "base/text.h"
+#include "json_read.h"
 #include "op.h"
 #include "survey_read.h"
 
@@ -37,22 +38,15 @@ static void finish(struct measure_op *measure_op, const struct bf_error *err)
     release(&measure_op->op);
 }
 
-static uint64_t number_of(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 static void read_state(struct bf_live_measure *measure, const json_t *node, const json_t *bitmap)
 {
     uint64_t granularity_bytes = number_of(bitmap, "granularity");
 
     measure->found = bitmap != NULL;
-    measure->recording = json_is_true(json_object_get(bitmap, "recording"));
-    measure->persistent = json_is_true(json_object_get(bitmap, "persistent"));
-    measure->busy = json_is_true(json_object_get(bitmap, "busy"));
-    measure->inconsistent = json_is_true(json_object_get(bitmap, "inconsistent"));
+    measure->recording = flag_of(bitmap, "recording");
+    measure->persistent = flag_of(bitmap, "persistent");
+    measure->busy = flag_of(bitmap, "busy");
+    measure->inconsistent = flag_of(bitmap, "inconsistent");
     measure->granularity_bytes = granularity_bytes;
     measure->disk_size_bytes = number_of(json_object_get(node, "image"), "virtual-size");
     if (granularity_bytes > 0)

@@ -1,25 +1,8 @@
 #include "survey_read.h"
 
+#include "json_read.h"
+
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static uint64_t number_of(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-
-    return number > 0 ? (uint64_t)number : 0;
-}
-
-static bool flag_of(const json_t *object, const char *key)
-{
-    return json_is_true(json_object_get(object, key));
-}
 
 static int no_memory(struct bf_error *err)
 {

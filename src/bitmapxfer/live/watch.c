@@ -1,5 +1,7 @@
 #include "watch_internal.h"
 
+#include "json_read.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -7,13 +9,6 @@ enum {
     POLL_MS = 100,
     ANSWER_MS = 10000,
 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
 
 /* Lifetime */
 
@@ -212,8 +207,7 @@ static void on_status(void *ctx, const json_t *result, const struct bf_error *er
     struct bf_live_watch *watch = ctx;
 
     if (take_answer(watch, err))
-        tell_guest(watch, json_is_true(json_object_get(result, "running")),
-                   text_of(result, "status"));
+        tell_guest(watch, flag_of(result, "running"), text_of(result, "status"));
     end_answer(watch);
 }
 

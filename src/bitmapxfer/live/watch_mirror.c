@@ -1,16 +1,10 @@
 #include "watch_internal.h"
 
 #include "job_disk.h"
+#include "json_read.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
 
 static void tell_mirror(struct bf_live_watch *watch, const struct bf_live_mirror *mirror,
                         enum bf_live_fact_kind kind, bool clean, const char *text)
@@ -83,14 +77,14 @@ static bool is_paused(const json_t *job)
 {
     const char *status = text_of(job, "status");
 
-    return json_is_true(json_object_get(job, "paused")) || strcmp(status, "paused") == 0 ||
+    return flag_of(job, "paused") || strcmp(status, "paused") == 0 ||
            strcmp(status, "standby") == 0;
 }
 
 static void look_for_drain(struct bf_live_watch *watch, struct bf_live_mirror *mirror,
                            const json_t *job)
 {
-    bool synced = json_is_true(json_object_get(job, "actively-synced"));
+    bool synced = flag_of(job, "actively-synced");
 
     if (!watch->draining || !watch->look_counts || mirror->drained)
         return;
@@ -110,7 +104,7 @@ static void look_at(struct bf_live_watch *watch, struct bf_live_mirror *mirror, 
 {
     const char *io_status = text_of(job, "io-status");
     const char *error = text_of(job, "error");
-    bool is_ready = json_is_true(json_object_get(job, "ready"));
+    bool is_ready = flag_of(job, "ready");
 
     mirror->all_copied = all_copied(job);
     if (!mirror->failed && (error[0] || (io_status[0] && strcmp(io_status, "ok") != 0)))

@@ -50,7 +50,7 @@ static struct bf_summary read_summary(const char *path, const char *name)
 {
     BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
     struct bf_error err = BF_ERROR_INIT;
-    struct bf_summary summary;
+    struct bf_summary summary = {.nr_dirty_bits = 0};
     struct bf_bits bits;
     uint32_t index;
 
