@@ -89,9 +89,12 @@ static void on_bitmaps_removed(struct bf_live_op *op, const json_t *result,
         return;
     }
     if (err) {
-        json_array_foreach(clean_op->removals, i, removal)(void) json_array_insert_new(
-            clean_op->work, i,
-            json_pack("[s, O]", "block-dirty-bitmap-remove", json_object_get(removal, "data")));
+        json_array_foreach(clean_op->removals, i, removal)
+        {
+            (void)json_array_insert_new(
+                clean_op->work, i,
+                json_pack("[s, O]", "block-dirty-bitmap-remove", json_object_get(removal, "data")));
+        }
     }
     work_on(clean_op);
 }
@@ -127,8 +130,13 @@ static void on_nodes(struct bf_live_op *op, const json_t *nodes, const struct bf
         return;
     }
     bf_live_actions_begin(&actions);
-    json_array_foreach(nodes, i, node) plan_node(clean_op, &actions, node);
+    json_array_foreach(nodes, i, node)
+    {
+        plan_node(clean_op, &actions, node);
+    }
     clean_op->removals = actions.list;
+    if (actions.broken)
+        (void)bf_error_set(&op->err, BF_E_NO_MEMORY, "no memory to clean up all");
     if (json_array_size(clean_op->removals) == 0)
         work_on(clean_op);
     else

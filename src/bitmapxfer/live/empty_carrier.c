@@ -27,9 +27,9 @@ static void encode_header(uint8_t *to, uint64_t virtual_size_bytes, uint32_t nr_
     bf_be32_put(to + 20, CLUSTER_BITS);
     bf_be64_put(to + 24, virtual_size_bytes);
     bf_be32_put(to + 36, nr_l1_entries);
-    bf_be64_put(to + 40, NR_CLUSTERS_BEFORE_L1 * CLUSTER_BYTES); /* the L1 table */
-    bf_be64_put(to + 48, CLUSTER_BYTES);                         /* the refcount table */
-    bf_be32_put(to + 56, 1);                                     /* its clusters */
+    bf_be64_put(to + 40, (uint64_t)NR_CLUSTERS_BEFORE_L1 * CLUSTER_BYTES); /* the L1 table */
+    bf_be64_put(to + 48, CLUSTER_BYTES);                                   /* the refcount table */
+    bf_be32_put(to + 56, 1);                                               /* its clusters */
     bf_be32_put(to + 96, REFCOUNT_ORDER);
     bf_be32_put(to + 100, HEADER_BYTES);
 }
@@ -59,7 +59,7 @@ static int fill(int fd, const char *path, uint64_t virtual_size_bytes, struct bf
                             "QEMU opens no carrier for a disk of %" PRIu64 " bytes",
                             virtual_size_bytes);
     encode_header(header, virtual_size_bytes, (uint32_t)nr_l1_entries);
-    bf_be64_put(table_entry, 2 * CLUSTER_BYTES);
+    bf_be64_put(table_entry, UINT64_C(2) * CLUSTER_BYTES);
     for (uint64_t i = 0; i < nr_clusters; i++)
         bf_be16_put(refcounts + 2 * i, 1);
     if (ftruncate(fd, (off_t)(nr_clusters * CLUSTER_BYTES)) < 0)
