@@ -202,6 +202,9 @@ void vm_signal(struct vm *vm, int number)
 
 void vm_close(struct vm *vm)
 {
+    if (vm->watch)
+        bf_live_watch_free(vm->watch);
+    vm->watch = NULL;
     if (vm->live)
         bf_live_close(vm->live);
     vm->live = NULL;

@@ -38,7 +38,8 @@ struct vm {
     pid_t pid; /* 0: none */
     char socket_path[64];
     struct bf_live *live;
-    bool answered; /* `ready` was called */
+    struct bf_live_watch *watch; /* of a watcher; freed with the session where a test failed */
+    bool answered;               /* `ready` was called */
     struct bf_error ready_err;
     unsigned nr_closed;
 };

@@ -26,12 +26,13 @@ void watcher_start(struct watcher *watcher, struct vm *vm, const char *const nod
         disks[config.nr_disks] =
             (struct bf_live_watch_disk){names[config.nr_disks], nodes[config.nr_disks]};
     assert_int_equal(bf_live_watch_new(vm->live, &config, &watcher->watch, &err), 0);
+    vm->watch = watcher->watch;
 }
 
 void watcher_stop(struct watcher *watcher)
 {
     bf_live_watch_free(watcher->watch);
-    watcher->watch = NULL;
+    watcher->watch = watcher->vm->watch = NULL;
 }
 
 const struct seen *watcher_take(struct watcher *watcher, enum bf_live_fact_kind kind)

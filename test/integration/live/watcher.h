@@ -14,7 +14,7 @@ struct seen {
 
 struct watcher {
     struct vm *vm;
-    struct bf_live_watch *watch;
+    struct bf_live_watch *watch; /* the same as vm->watch */
     struct seen facts[FACTS_MAX];
     unsigned nr_facts;
 };
