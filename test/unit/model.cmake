@@ -9,6 +9,7 @@ bf_model_test(model_summary PkgConfig::NETTLE)
 bf_model_test(model_extents)
 bf_model_test(model_transform)
 bf_model_test(model_compare)
+bf_unit_test(model_stretches bf_model)
 
 # Every allocation of the catalog is made to fail once.
 bf_unit_test(model_catalog bf_model)

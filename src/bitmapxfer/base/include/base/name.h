@@ -1,4 +1,5 @@
-/** Names of exports: DISK/BITMAP, and DISK/BITMAP.qcow2 for the view that QEMU's tools can open.
+/** Names of exports: DISK/BITMAP, DISK/BITMAP.qcow2 for the view that QEMU's tools can open, and
+ * DISK for the bits of all its bitmaps in one.
  *
  * Disk and bitmap names are free text (qcow2 allows any 1 to 1,023 bytes), so they are
  * percent-encoded: '%', '/', control characters and bytes that are not UTF-8 become %XX.  A bitmap
@@ -20,6 +21,8 @@ enum {
 enum bf_view_kind {
     BF_VIEW_BITS,  /* packed bits, least significant bit first */
     BF_VIEW_QCOW2, /* a qcow2 image that holds just this bitmap */
+    BF_VIEW_DISK, /* the packed bits of every bitmap of a disk, see model/stretches.h; the bitmap is
+                     "" */
 };
 
 struct bf_export_name {
@@ -28,7 +31,8 @@ struct bf_export_name {
     enum bf_view_kind view;
 };
 
-/** @buf gets the export name with its NUL.  Errors: INVALID for an empty or overlong name. */
+/** @buf gets the export name with its NUL.  Errors: INVALID for an empty or overlong name,
+ *  and for a bitmap's name with BF_VIEW_DISK. */
 int bf_export_name_encode(const char *disk, const char *bitmap, enum bf_view_kind view,
                           char buf[BF_EXPORT_NAME_MAX + 1], struct bf_error *err);
 
