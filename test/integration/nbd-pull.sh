@@ -67,6 +67,32 @@ arrives_whole file "$scratch/image"
 grep -q "data=393216 hole=314179584" "$scratch/said" || die "$(cat "$scratch/said")"
 ok "holes are skipped and data behind them arrives in its place"
 
+# ranges OFFSET+BYTES... -- ARGUMENTS-OF-NBDKIT...: what is pulled is these parts of the image, joined.
+ranges() {
+    local options=()
+    : >"$scratch/expected"
+    while [ "$1" != -- ]; do
+        options+=(--range "$1")
+        dd if="$scratch/image" iflag=skip_bytes,count_bytes skip="${1%+*}" count="${1#*+}" \
+            status=none >>"$scratch/expected"
+        shift
+    done
+    shift
+    serve "$@" -- bash -c '"$0" pull "$uri" --into "$@"' "$TOOL" "$scratch/out" "${options[@]}" \
+        >"$scratch/said" || die "the pull of ${options[*]} from $* failed"
+    truncate -s "$(stat -c %s "$scratch/expected")" "$scratch/out" # it had the export's size
+    cmp "$scratch/expected" "$scratch/out" || die "other bytes arrived of ${options[*]} from $*"
+}
+for no_extents in '' --filter=noextents; do
+    ranges 0+1 1+9 65535+2 1000000+3000000 200000000+50000000 314572799+1 -- \
+        $no_extents file "$scratch/image"
+    ranges 0+314572800 -- $no_extents file "$scratch/image"
+    ranges 73400320+65536 -- $no_extents file "$scratch/image"
+done
+ranges 4718592+4096 73400320+4096 -- file "$scratch/image"
+grep -q "data=4096 hole=4096" "$scratch/said" || die "$(cat "$scratch/said")"
+ok "of ranges nothing else is read"
+
 serve memory 8G --filter=error error-pread=EIO error-pread-rate=100% -- \
     bash -c '"$0" pull "$uri"' "$TOOL" >"$scratch/said"
 grep -q "data=0 hole=8589934592" "$scratch/said" || die "$(cat "$scratch/said")"
@@ -114,6 +140,9 @@ fails 10 'PEER: .*could not tell the block status of offset 0' \
 fails 15 'LIMIT: .*1048577 bytes; no more than 1048576' memory 1048577 -- fetch
 fails 10 'PROTOCOL: .*old handshake' -o memory 1M -- pull
 fails 15 'UNSUPPORTED: .*old handshake' -o memory 1M -- list
+fails 10 'PROTOCOL: .*1048576 bytes, and 1048577 are expected' memory 1M -- \
+    pull --range 1048575+2
+fails 1 'INVALID: .*not in order' memory 1M -- pull --range 4096+1 --range 0+1
 for place in begin data hole; do
     fails 15 "LIMIT: export '': the sink refuses at $place" \
         data '@1048576 1 @2097152' -- pull --refuse $place

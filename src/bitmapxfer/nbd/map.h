@@ -6,12 +6,13 @@
  *
  * Pure: no I/O.  Adjacent extents of a kind are joined; a hole shorter than BF_NBD_HOLE_MIN_BYTES
  * between data is read along with it, being cheaper than another request, which also bounds the
- * map.
+ * map.  With ranges, only these are asked for and taken; no piece reaches from one into the next.
  */
 #ifndef NBD_MAP_H
 #define NBD_MAP_H
 
 #include "base/error.h"
+#include "nbd/pull.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +20,10 @@
 
 enum {
     /* One question.  Small, for nbdkit 1.32.5 dies of one of nearly 4 GiB
-     * (CVE-2025-47711), and so that an answer is bounded. */
+     * (CVE-2025-47711), and so that an answer is bounded.  The first are smaller still, so that
+     * there is soon something to read. */
     BF_NBD_PIECE_BYTES = 64 << 20,
+    BF_NBD_FIRST_PIECE_BYTES = 1 << 20,
     BF_NBD_HOLE_MIN_BYTES = 32 << 10,
     /* Of one piece: holes and data in turn, and the ends. */
     BF_NBD_PIECE_RUNS = 2 * (BF_NBD_PIECE_BYTES / BF_NBD_HOLE_MIN_BYTES) + 2,
@@ -33,7 +36,14 @@ struct bf_nbd_run {
 };
 
 struct bf_nbd_map {
-    uint64_t size_bytes;       /* of the export */
+    uint64_t size_bytes;   /* of the export */
+    uint64_t wanted_bytes; /* of it, in all ranges */
+    bool has_extents;
+    struct bf_nbd_range whole;
+    const struct bf_nbd_range *ranges; /* those that were not begun; &whole if none were given */
+    size_t nr_ranges;
+    uint64_t range_end_bytes;  /* of the one that was begun */
+    uint64_t piece_bytes;      /* the largest question for now */
     uint64_t asked_from_bytes; /* the question is about [asked_from, asked) */
     uint64_t asked_bytes;
     uint64_t mapped_bytes;                         /* the answers reach up to here */
@@ -42,8 +52,11 @@ struct bf_nbd_map {
     size_t end;
 };
 
-/** @has_extents false: there is nobody to ask, all of the export is data. */
-void bf_nbd_map_init(struct bf_nbd_map *map, uint64_t size_bytes, bool has_extents);
+/** @has_extents false: there is nobody to ask, all is data.  @nr_ranges 0: all of the export; else
+ * @ranges is borrowed.  Errors: INVALID for ranges that are empty, out of order or overlap,
+ * PROTOCOL for an export that ends before they do. */
+int bf_nbd_map_init(struct bf_nbd_map *map, uint64_t size_bytes, bool has_extents,
+                    const struct bf_nbd_range *ranges, size_t nr_ranges, struct bf_error *err);
 
 /** What to ask the server now; false: nothing. */
 bool bf_nbd_map_ask(struct bf_nbd_map *map, uint64_t *ret_offset_bytes, uint64_t *ret_nr_bytes);

@@ -21,6 +21,8 @@ struct bf_nbd_pull {
     struct bf_nbd_status status;
     struct bf_nbd_window window;
     struct bf_nbd_sink sink;
+    const struct bf_nbd_range *ranges; /* borrowed */
+    size_t nr_ranges;
     bf_nbd_done_fn done;
     void *done_ctx;
     char *export_name;
@@ -88,6 +90,7 @@ static int begin(struct bf_nbd_pull *pull, struct bf_error *err)
 {
     struct nbd_handle *nbd = pull->link.nbd;
     int64_t size_bytes;
+    int r;
 
     if (!pull->opened)
         return 0;
@@ -99,12 +102,18 @@ static int begin(struct bf_nbd_pull *pull, struct bf_error *err)
     size_bytes = nbd_get_size(nbd);
     if (size_bytes < 0)
         return bf_error_set(err, BF_E_PROTOCOL, "the server gives no usable size");
-    bf_nbd_map_init(&pull->map, (uint64_t)size_bytes,
-                    nbd_can_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1);
+    r = pull->sink.begin(pull->sink.ctx, (uint64_t)size_bytes, err);
+    if (r != 0 || pull->state != PULL_OPENING) /* refused, or cancelled */
+        return r;
+    r = bf_nbd_map_init(&pull->map, (uint64_t)size_bytes,
+                        nbd_can_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1,
+                        pull->ranges, pull->nr_ranges, err);
+    if (r < 0)
+        return r;
     pull->status.map = &pull->map;
     bf_nbd_window_init(&pull->window, nbd);
     pull->state = PULL_PULLING;
-    return pull->sink.begin(pull->sink.ctx, (uint64_t)size_bytes, err);
+    return 0;
 }
 
 /* Give the sink what has arrived and keep the server busy, until there is nothing left to do. */
@@ -152,7 +161,7 @@ static void on_event(void *ctx, struct bf_error *err)
     }
     if (err)
         pull_end(pull, err);
-    else if (pull->state == PULL_PULLING && pull->window.delivered_bytes == pull->map.size_bytes)
+    else if (pull->state == PULL_PULLING && pull->window.delivered_bytes == pull->map.wanted_bytes)
         pull_end(pull, NULL);
 }
 
@@ -197,6 +206,12 @@ int bf_nbd_pull_start(uv_loop_t *loop, const struct bf_nbd_endpoint *endpoint,
         return r;
     *ret_pull = bf_steal_ptr(&pull);
     return 0;
+}
+
+void bf_nbd_pull_only(struct bf_nbd_pull *pull, const struct bf_nbd_range *ranges, size_t nr_ranges)
+{
+    pull->ranges = ranges;
+    pull->nr_ranges = nr_ranges;
 }
 
 void bf_nbd_pull_cancel(struct bf_nbd_pull *pull)

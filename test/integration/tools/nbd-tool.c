@@ -5,6 +5,7 @@
  * one "NAME<tab>DESCRIPTION" a line nbd-tool uri URI [--export NAME] the URI with that export
  *
  *     --export NAME   --into FILE   --tls FOLDER   --deadline MS   --max BYTES   --times N
+ *     --range OFFSET+BYTES           only this; repeatable
  *     --cancel start|begin|data      cancel from there; SIGTERM cancels whenever it comes
  *     --refuse begin|data|hole       the sink says no
  *
@@ -23,6 +24,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { MAX_RANGES = 16 };
+
 struct options {
     struct bf_nbd_endpoint endpoint;
     const char *export_name;
@@ -31,6 +34,8 @@ struct options {
     const char *refuse;
     uint64_t max_bytes;
     unsigned nr_times;
+    struct bf_nbd_range ranges[MAX_RANGES];
+    size_t nr_ranges;
 };
 
 struct job {
@@ -133,7 +138,9 @@ static int pull(const struct options *options, struct bf_error *err)
     if (bf_nbd_pull_start(&loop, &options->endpoint, options->export_name, &sink, on_done, &job,
                           &job.pull, &job.err) < 0)
         uv_close((uv_handle_t *)&job.on_sigterm, NULL);
-    else if (is(options->cancel, "start"))
+    else
+        bf_nbd_pull_only(job.pull, options->ranges, options->nr_ranges);
+    if (job.pull && is(options->cancel, "start"))
         bf_nbd_pull_cancel(job.pull);
     uv_run(&loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop) != 0)
@@ -182,12 +189,23 @@ static int uri(const struct options *options, struct bf_error *err)
     return r;
 }
 
+static void add_range(struct options *options, const char *text)
+{
+    struct bf_nbd_range range;
+
+    if (options->nr_ranges == MAX_RANGES ||
+        sscanf(text, "%" SCNu64 "+%" SCNu64, &range.offset_bytes, &range.nr_bytes) != 2)
+        die("bad --range");
+    options->ranges[options->nr_ranges++] = range;
+}
+
 static void parse(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
         {"export", 1, NULL, 'e'},   {"into", 1, NULL, 'i'},   {"tls", 1, NULL, 't'},
         {"deadline", 1, NULL, 'd'}, {"max", 1, NULL, 'm'},    {"times", 1, NULL, 'n'},
-        {"cancel", 1, NULL, 'c'},   {"refuse", 1, NULL, 'r'}, {NULL, 0, NULL, 0},
+        {"cancel", 1, NULL, 'c'},   {"refuse", 1, NULL, 'r'}, {"range", 1, NULL, 'g'},
+        {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -208,6 +226,8 @@ static void parse(int argc, char **argv, struct options *options)
             options->cancel = optarg;
         else if (c == 'r')
             options->refuse = optarg;
+        else if (c == 'g')
+            add_range(options, optarg);
         else
             die("unknown option");
     }

@@ -1,4 +1,5 @@
-/** Read a whole export, in order, skipping holes, with many requests under way.
+/** Read an export, all of it or some ranges, in order, skipping holes, with many requests under
+ * way.
  *
  *     connecting -> opening -> pulling -> ended
  *
@@ -23,10 +24,15 @@ enum {
 struct bf_nbd_sink {
     /** The export is open; its size is known.  A non-zero return ends the pull. */
     int (*begin)(void *ctx, uint64_t size_bytes, struct bf_error *err);
-    /** In order, gapless, and never more than the size.  A non-zero return ends the pull. */
+    /** In order, gapless, and never more than was asked for.  A non-zero return ends the pull. */
     int (*data)(void *ctx, const uint8_t *bytes, uint64_t nr_bytes, struct bf_error *err);
     int (*hole)(void *ctx, uint64_t nr_bytes, struct bf_error *err);
     void *ctx;
+};
+
+struct bf_nbd_range {
+    uint64_t offset_bytes;
+    uint64_t nr_bytes; /* at least 1 */
 };
 
 struct bf_nbd_pull;
@@ -45,11 +51,19 @@ int bf_nbd_pull_start(uv_loop_t *loop, const struct bf_nbd_endpoint *endpoint,
                       const char *export_name, const struct bf_nbd_sink *sink, bf_nbd_done_fn done,
                       void *ctx, struct bf_nbd_pull **ret_pull, struct bf_error *err);
 
+/** Before the loop runs: read only @ranges, which are in order and do not overlap, and give the
+ * sink what is in them, one behind the other as if nothing were between.  The sink's begin() is
+ * told the size of the whole export.  @ranges is borrowed until @done.  0 ranges: all of the
+ * export. Errors, to @done: INVALID (the order), PROTOCOL for an export that ends before they do.
+ */
+void bf_nbd_pull_only(struct bf_nbd_pull *pull, const struct bf_nbd_range *ranges,
+                      size_t nr_ranges);
+
 /** @done follows with INTERRUPTED, unless the pull has ended already.  Fine in the sink's
  * functions. */
 void bf_nbd_pull_cancel(struct bf_nbd_pull *pull);
 
-/** The same, start to end, on a loop of its own. */
+/** The same for all of an export, start to end, on a loop of its own. */
 int bf_nbd_pull_run(const struct bf_nbd_endpoint *endpoint, const char *export_name,
                     const struct bf_nbd_sink *sink, struct bf_error *err);
 
