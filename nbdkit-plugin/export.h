@@ -1,18 +1,22 @@
-/** One export as a connection has it open: the index, packed bits, or a bitmap's qcow2 view. */
+/** One export as a connection has it open: the index, the packed bits of one bitmap or of all of a
+ * disk, or a bitmap's qcow2 view. */
 #ifndef PLUGIN_EXPORT_H
 #define PLUGIN_EXPORT_H
 
 #include "carrier/view.h"
+#include "model/stretches.h"
 #include "store.h"
 
 struct bf_export {
     struct bf_store *store;
     uint64_t size_bytes;
-    const char *index; /* the store's; NULL: a bitmap, and the rest is set */
-    struct bf_served which;
-    bool inconsistent; /* and what follows is not set */
-    struct bf_bits bits;
-    struct bf_view *view; /* NULL: the packed bits themselves */
+    const char *index;      /* the store's; NULL: packed bits or a view, and the rest is set */
+    struct bf_served which; /* of a whole disk, only the disk counts */
+    bool whole_disk;
+    bool inconsistent;             /* and what follows is not set */
+    struct bf_view *view;          /* NULL: the packed bits themselves */
+    struct bf_stretches stretches; /* of the packed bits: one, from 0 on, unless it is a disk */
+    struct bf_bits *bits;          /* bits[i] are those of stretches.items[i] */
 };
 
 /** Open what @name (base/name.h; "" is the index) names.  The packed bits of an inconsistent bitmap

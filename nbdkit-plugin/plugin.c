@@ -103,6 +103,9 @@ static const char *plugin_export_description(void *handle)
 
     if (export->index)
         return "index of the bitmaps that are served here, as JSON";
+    if (export->whole_disk)
+        return "packed bits of all bitmaps of a disk that can be used, in the order of the index, "
+               "each from a multiple of 4096 on";
     bf_listing_describe(export->store, export->which, description);
     return nbdkit_strdup_intern(description);
 }

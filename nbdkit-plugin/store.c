@@ -108,6 +108,18 @@ const struct bf_catalog_bitmap *bf_store_bitmap(const struct bf_store *store,
     return &store->catalog.disks[which.disk].bitmaps[which.bitmap];
 }
 
+int bf_store_find_disk(const struct bf_store *store, const char *disk, struct bf_served *ret_which,
+                       struct bf_error *err)
+{
+    const struct bf_catalog_disk *found = bf_catalog_find_disk(&store->catalog, disk);
+
+    if (!found)
+        return bf_error_set(err, BF_E_NOT_FOUND,
+                            "no disk '%s' is served here: `nbdinfo --list` shows what is", disk);
+    *ret_which = (struct bf_served){.disk = (size_t)(found - store->catalog.disks)};
+    return 0;
+}
+
 int bf_store_find(const struct bf_store *store, const char *disk, const char *bitmap,
                   struct bf_served *ret_which, struct bf_error *err)
 {

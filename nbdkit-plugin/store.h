@@ -35,6 +35,10 @@ const struct bf_catalog_disk *bf_store_disk(const struct bf_store *store, struct
 const struct bf_catalog_bitmap *bf_store_bitmap(const struct bf_store *store,
                                                 struct bf_served which);
 
+/** Sets ret_which->disk, and bitmap to 0.  Errors: NOT_FOUND, with what to do. */
+int bf_store_find_disk(const struct bf_store *store, const char *disk, struct bf_served *ret_which,
+                       struct bf_error *err);
+
 /** Errors: BITMAP_NOT_FOUND, with what to do. */
 int bf_store_find(const struct bf_store *store, const char *disk, const char *bitmap,
                   struct bf_served *ret_which, struct bf_error *err);

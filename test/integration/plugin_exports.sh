@@ -56,6 +56,24 @@ done <index.tsv
 equal 4 "$(wc -l <index.tsv)" "bitmaps in the index"
 ok "the index has QEMU's counts and digests"
 
+# The bits of the consistent bitmaps of a disk one after the other, each from a multiple of 4096 on.
+for disk in vda vdb tiny; do
+    : >expected
+    jq -r --arg disk "$disk" '.disks[] | select(.name==$disk).bitmaps[].name' index.json |
+        while read -r bitmap; do
+            nbdcopy "$(uri "$disk/$bitmap")" bits
+            truncate -s %4096 expected
+            cat bits >>expected
+        done
+    nbdcopy "$(uri "$disk")" together
+    cmp expected together || die "the export of all of $disk"
+    nbdcopy --no-extents "$(uri "$disk")" together
+    cmp expected together || die "the export of all of $disk, read with its holes"
+    nbdinfo "$(uri "$disk")" | grep -q 'description: packed bits of all' || die "no description"
+done
+equal 0 "$(nbdinfo --size "$(uri none)")" "size of all bitmaps of a disk without any"
+ok "a disk's name is the export of all its bitmaps"
+
 # map EXPORT: offset, length, type
 map() {
     nbdinfo --map "$(uri "$1")" | awk '{print $1 "+" $2 ":" $4}' | paste -sd ' '
@@ -67,6 +85,9 @@ equal "0+200:data" "$(map vdb/full)" "map of vdb/full"
 equal "0:false 294912:true 299008:false" \
     "$(qemu-img map --output=json -f raw "$(uri vda/hourly)" |
         jq -r '[.[] | "\(.start):\(.data)"] | join(" ")')" "map that QEMU makes of vda/hourly"
+# 20480 bytes of daily, of which data are 0+4096 and 16384+4096, then hourly from 20480 on
+equal "0+4096:data 4096+12288:hole,zero 16384+4096:data 20480+294912:hole,zero 315392+4096:data \
+319488+28672:hole,zero" "$(map vda)" "map of vda"
 ok "clean stretches are holes"
 
 # merged IMAGE BITMAP GRANULARITY: QEMU merges the view into an image without bitmaps.

@@ -29,11 +29,12 @@ equal ${#names[@]} "$(for i in "${exports[@]}"; do digest "Diskette Ä/$i"; done
     "digests that differ"
 ok "bits and views of every name are those of its bitmap"
 
-for wrong in plain 'Diskette Ä' 'Diskette Ä/' 'Diskette Ä/a/b' 'Diskette Ä/pl%61in' \
+for wrong in 'Diskette Ä/' 'Diskette%20Ä' 'Diskette Ä/a/b' 'Diskette Ä/pl%61in' \
     'Diskette Ä/100%' 'Diskette Ä/a%2fb' '/plain'; do
-    refused "$wrong" 'is not the name of a bitmap export'
+    refused "$wrong" 'is not the name of an export of bitmaps'
 done
 refused 'Diskette Ä/nope' "no bitmap 'nope' of a disk 'Diskette Ä' is served"
+refused plain "no disk 'plain' is served"
 refused 'disk/plain' "no bitmap 'plain' of a disk 'disk' is served"
 ok "no other name opens anything"
 stop_serving

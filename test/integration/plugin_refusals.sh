@@ -39,6 +39,8 @@ refused running/b "$reason" read_all
 refused running/b "$reason" nbdinfo --map
 refused running/b.qcow2 "$reason"
 equal "$expected" "$(digest disk/b)" "the good bitmap beside it"
+equal 0 "$(nbdinfo --size "$(uri running)")" "size of all bitmaps that can be used"
+equal "$expected" "$(digest disk)" "all bitmaps of the disk beside it"
 ok "an inconsistent bitmap is listed with the reason, and not read"
 
 fails_with 1 'Failed to get "write" lock' qemu-io -c 'write 0 64k' disk.qcow2
@@ -70,7 +72,7 @@ close_reader() {
 changed() {
     local how=$1 reason='victim.qcow2: .*(changed|replaced|gone|removed)'
     shift
-    for name in victim/b victim/b.qcow2; do
+    for name in victim/b victim/b.qcow2 victim; do
         cp disk.qcow2 victim.qcow2
         serve victim.qcow2 disk.qcow2
         equal "$expected" "$(digest victim/b)" "bits before $how"
@@ -82,6 +84,7 @@ changed() {
         close_reader
         refused victim/b "$reason"
         refused victim/b.qcow2 "$reason"
+        refused victim "$reason"
         refused '' "$reason"
         refused '' "$reason" nbdinfo --list
         equal "$expected" "$(digest disk/b)" "the other image after $how"

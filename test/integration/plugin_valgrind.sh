@@ -22,6 +22,7 @@ nbdkit=(valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-
 serve disk.qcow2 tiny.qcow2
 
 equal "$(qemu_digest disk.qcow2 b)" "$(digest disk/b)" "bits"
+equal "$(qemu_digest disk.qcow2 b)" "$(digest disk)" "all bits of the disk"
 nbdcopy "$(uri disk/b.qcow2)" view
 qemu-img check -q view
 nbdinfo --list "$(uri '')" >/dev/null
