@@ -28,10 +28,13 @@ static int tell(const struct install *install, enum bf_install_step step, struct
     return 0;
 }
 
-/* The bits of the carrier are what the caller says, and what they are at the granularity asked for.
- */
+/* What QEMU must have in the end.  Where the granularity stays, that is what the caller says: the
+ * carrier's bits are not read for it, as QEMU digests what it loaded from there, in its memory and
+ * again after a close, and both must be equal to it before anything is published.  At another
+ * granularity only the carrier's bits tell, so they are checked first.  A dry run never comes to
+ * QEMU, and checks here. */
 static int expect_from_carrier(struct bf_reader *carrier, const struct bf_install_bitmap *bitmap,
-                               struct bf_load_item *item, struct bf_error *err)
+                               bool dry_run, struct bf_load_item *item, struct bf_error *err)
 {
     struct bf_regrain regrain;
     struct bf_summary summary;
@@ -41,8 +44,12 @@ static int expect_from_carrier(struct bf_reader *carrier, const struct bf_instal
 
     if (r == 0)
         r = bf_reader_bits(carrier, index, &bits, err);
-    if (r == 0)
-        r = bf_bits_summarize(&bits, NULL, &summary, err);
+    if (r < 0)
+        return r;
+    item->expected = bitmap->summary;
+    if (bitmap->granularity_bytes == bits.geometry.granularity_bytes && !dry_run)
+        return 0;
+    r = bf_bits_summarize(&bits, NULL, &summary, err);
     if (r < 0)
         return r;
     if (!bf_summary_equal(&summary, &bitmap->summary))
@@ -51,7 +58,6 @@ static int expect_from_carrier(struct bf_reader *carrier, const struct bf_instal
             "bitmap '%s' in the carrier is not the one that was announced (count or "
             "SHA-256 differ)",
             bitmap->carrier_name);
-    item->expected = summary;
     if (bitmap->granularity_bytes == bits.geometry.granularity_bytes)
         return 0;
     r = bf_regrain_init(&regrain, &bits, bitmap->granularity_bytes, &bits, err);
@@ -77,7 +83,7 @@ static int expect_all(struct install *install, struct bf_reader *carrier, struct
             .granularity_bytes = bitmap->granularity_bytes,
             .recording = bitmap->recording,
         };
-        r = expect_from_carrier(carrier, bitmap, &install->items[i], err);
+        r = expect_from_carrier(carrier, bitmap, options->dry_run, &install->items[i], err);
         if (r < 0)
             return r;
     }
