@@ -128,14 +128,15 @@ static int open_images(struct work *work, struct bf_error *err)
 static int copy_bitmap(struct image *image, struct bf_writer *writer, struct bf_outcome *outcome,
                        struct bf_error *err)
 {
-    struct bf_bitmap_spec spec = {
-        .name = outcome->source->name,
-        .granularity_bytes = outcome->source->granularity_bytes,
-        .recording = outcome->source->recording,
+    struct bf_target_copy copy = {
+        .bitmap = outcome->source->name,
+        .spec = {.name = outcome->source->name,
+                 .granularity_bytes = outcome->source->granularity_bytes,
+                 .recording = outcome->source->recording},
     };
-    int ret = bf_target_copy(image->target, image->disk->name, outcome->source->name, writer, &spec,
-                             &outcome->summary, err);
+    int ret = bf_target_copy(image->target, image->disk->name, writer, &copy, 1, err);
 
+    outcome->summary = copy.summary;
     outcome->has_summary = ret == 0;
     if (ret == 0)
         outcome->kind = BF_OUTCOME_ARCHIVED;

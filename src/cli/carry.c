@@ -111,6 +111,13 @@ static int check_digest(const struct bf_outcome *outcome, const struct bf_summar
         outcome->source->name);
 }
 
+/* Does it go into the image as it is? */
+static bool is_copied(const struct carry *carry, const struct bf_outcome *outcome)
+{
+    return !carry->dry_run && outcome->kind != BF_OUTCOME_DROPPED &&
+           !bf_plan_transforms(carry->disk, outcome);
+}
+
 /* Into the shape that the image needs, never covering less. */
 static int add_transformed(struct bf_target *target, const char *disk, struct bf_writer *writer,
                            const struct bf_bitmap_spec *spec, struct bf_outcome *outcome,
@@ -136,16 +143,6 @@ static int add_transformed(struct bf_target *target, const char *disk, struct bf
     return ret;
 }
 
-static int add_copy(struct bf_target *target, const char *disk, struct bf_writer *writer,
-                    const struct bf_bitmap_spec *spec, struct bf_outcome *outcome,
-                    struct bf_error *err)
-{
-    int ret =
-        bf_target_copy(target, disk, outcome->source->name, writer, spec, &outcome->summary, err);
-
-    return ret == 0 ? check_digest(outcome, &outcome->summary, err) : ret;
-}
-
 /* What the dry run lets bf_install() judge instead of the bits, which stay where they are. */
 static int add_stand_in(struct bf_writer *writer, const struct bf_bitmap_spec *spec,
                         const struct bf_outcome *outcome, struct bf_summary *ret_summary,
@@ -156,30 +153,63 @@ static int add_stand_in(struct bf_writer *writer, const struct bf_bitmap_spec *s
     return bf_writer_add(writer, spec, &clean, NULL, ret_summary, err);
 }
 
-/* Append to the carrier and say in @ret_install what is to become of it. */
+static struct bf_bitmap_spec spec_of(const struct bf_outcome *outcome)
+{
+    return (struct bf_bitmap_spec){
+        .name = outcome->as,
+        .granularity_bytes = outcome->geometry.granularity_bytes,
+        .recording = outcome->source->recording,
+    };
+}
+
+/* All that goes into the image as it is, in one go. */
+static int add_copies(struct carry *carry, struct bf_target *target, const char *disk,
+                      struct bf_writer *writer, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep)
+    struct bf_target_copy *copies = calloc(carry->outcomes.nr_items, sizeof *copies);
+    size_t nr_copies = 0;
+    int ret;
+
+    if (!copies)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < carry->outcomes.nr_items; i++) {
+        const struct bf_outcome *outcome = &carry->outcomes.items[i];
+
+        if (is_copied(carry, outcome))
+            copies[nr_copies++] =
+                (struct bf_target_copy){.bitmap = outcome->source->name, .spec = spec_of(outcome)};
+    }
+    ret = bf_target_copy(target, disk, writer, copies, nr_copies, err);
+    for (size_t i = 0, at = 0; ret == 0 && i < carry->outcomes.nr_items; i++) {
+        struct bf_outcome *outcome = &carry->outcomes.items[i];
+
+        if (!is_copied(carry, outcome))
+            continue;
+        outcome->summary = copies[at++].summary;
+        ret = check_digest(outcome, &outcome->summary, err);
+    }
+    return ret;
+}
+
+/* Say in @ret_install what is to become of it; what is not copied goes into the carrier now. */
 static int add_bitmap(const struct carry *carry, struct bf_target *target, const char *disk,
                       struct bf_writer *writer, struct bf_outcome *outcome,
                       struct bf_install_bitmap *ret_install, struct bf_error *err)
 {
-    struct bf_bitmap_spec spec = {
-        .name = outcome->as,
-        .granularity_bytes = outcome->geometry.granularity_bytes,
-        .recording = outcome->source->recording,
-    };
-    int ret;
+    struct bf_bitmap_spec spec = spec_of(outcome);
+    int ret = 0;
 
     *ret_install = (struct bf_install_bitmap){
-        .carrier_name = outcome->as,
-        .name = outcome->as,
-        .granularity_bytes = outcome->geometry.granularity_bytes,
-        .recording = outcome->source->recording,
+        .carrier_name = spec.name,
+        .name = spec.name,
+        .granularity_bytes = spec.granularity_bytes,
+        .recording = spec.recording,
     };
     if (carry->dry_run)
         return add_stand_in(writer, &spec, outcome, &ret_install->summary, err);
-    if (bf_plan_transforms(carry->disk, outcome))
+    if (!is_copied(carry, outcome))
         ret = add_transformed(target, disk, writer, &spec, outcome, err);
-    else
-        ret = add_copy(target, disk, writer, &spec, outcome, err);
     ret_install->summary = outcome->summary;
     return ret;
 }
@@ -192,6 +222,8 @@ static int fill_carrier(struct carry *carry, struct bf_writer *writer,
     size_t nr_installs = 0;
     int ret = carry->source->open(carry->source->ctx, carry->disk, &target, &disk, err);
 
+    if (ret == 0)
+        ret = add_copies(carry, target, disk, writer, err);
     for (size_t i = 0; ret == 0 && i < carry->outcomes.nr_items; i++) {
         struct bf_outcome *outcome = &carry->outcomes.items[i];
 

@@ -34,7 +34,8 @@ static void on_signal(uv_poll_t *signal, int status, int events)
 }
 
 static int start(uv_loop_t *loop, struct job *job, const struct bf_nbd_endpoint *endpoint,
-                 const char *export_name, const struct bf_nbd_sink *sink, struct bf_error *err)
+                 const char *export_name, const struct bf_nbd_ranges *ranges,
+                 const struct bf_nbd_sink *sink, struct bf_error *err)
 {
     int ret = uv_poll_init(loop, &job->signal, bf_interrupt_fd());
 
@@ -46,12 +47,15 @@ static int start(uv_loop_t *loop, struct job *job, const struct bf_nbd_endpoint 
         uv_close((uv_handle_t *)&job->signal, NULL);
         return ret;
     }
+    if (ranges)
+        bf_nbd_pull_only(job->pull, ranges->ranges, ranges->nr_ranges);
     (void)uv_poll_start(&job->signal, UV_READABLE, on_signal);
     return 0;
 }
 
 int bf_interruptible_pull(const struct bf_nbd_endpoint *endpoint, const char *export_name,
-                          const struct bf_nbd_sink *sink, struct bf_error *err)
+                          const struct bf_nbd_ranges *ranges, const struct bf_nbd_sink *sink,
+                          struct bf_error *err)
 {
     struct job job = {.err = BF_ERROR_INIT};
     uv_loop_t loop;
@@ -59,7 +63,7 @@ int bf_interruptible_pull(const struct bf_nbd_endpoint *endpoint, const char *ex
 
     if (ret < 0)
         return bf_error_set_errno(err, -ret, "cannot make an event loop");
-    ret = start(&loop, &job, endpoint, export_name, sink, err);
+    ret = start(&loop, &job, endpoint, export_name, ranges, sink, err);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&loop);
     if (ret == 0)
@@ -115,7 +119,7 @@ int bf_interruptible_fetch(const struct bf_nbd_endpoint *endpoint, const char *e
 {
     struct memory memory = {.max_bytes = max_bytes};
     const struct bf_nbd_sink sink = {begin_memory, take_data, take_hole, &memory};
-    int ret = bf_interruptible_pull(endpoint, export_name, &sink, err);
+    int ret = bf_interruptible_pull(endpoint, export_name, NULL, &sink, err);
 
     if (ret < 0) {
         free(memory.bytes);

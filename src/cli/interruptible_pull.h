@@ -4,9 +4,15 @@
 
 #include "nbd/pull.h"
 
-/** Errors: as bf_nbd_pull_run(), and INTERRUPTED. */
+struct bf_nbd_ranges {
+    const struct bf_nbd_range *ranges; /* see bf_nbd_pull_only() */
+    size_t nr_ranges;
+};
+
+/** @ranges NULL: all of the export.  Errors: as bf_nbd_pull_run(), and INTERRUPTED. */
 int bf_interruptible_pull(const struct bf_nbd_endpoint *endpoint, const char *export_name,
-                          const struct bf_nbd_sink *sink, struct bf_error *err);
+                          const struct bf_nbd_ranges *ranges, const struct bf_nbd_sink *sink,
+                          struct bf_error *err);
 
 /** A small export whole, in memory; *ret_bytes is the caller's to free().  Errors: LIMIT if it is
  *  larger than @max_bytes, else as above. */

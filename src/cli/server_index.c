@@ -71,14 +71,16 @@ int bf_server_index_keep(struct bf_catalog *catalog, const char *export_name, st
     if (ret < 0)
         return ret;
     from = bf_catalog_find_disk(catalog, name.disk);
-    if (from)
+    if (from && name.view != BF_VIEW_DISK)
         bitmap = bf_catalog_find_bitmap(from, name.bitmap);
-    if (!bitmap)
+    if (!from || (!bitmap && name.view != BF_VIEW_DISK))
         return bf_error_set(err, BF_E_BITMAP_NOT_FOUND, "the server has no export '%.300s'",
                             export_name);
     ret = bf_catalog_add_disk(&one, from->name, from->virtual_size_bytes, &disk, err);
-    if (ret == 0)
-        ret = bf_catalog_add_bitmap(disk, bitmap, err);
+    for (size_t i = 0; ret == 0 && i < from->nr_bitmaps; i++) {
+        if (!bitmap || bitmap == &from->bitmaps[i])
+            ret = bf_catalog_add_bitmap(disk, &from->bitmaps[i], err);
+    }
     if (ret < 0) {
         bf_catalog_release(&one);
         return ret;

@@ -10,7 +10,7 @@
 int bf_server_index_fetch(const struct bf_nbd_endpoint *endpoint, struct bf_catalog *ret_catalog,
                           struct bf_error *err);
 
-/** Reduce @catalog to the bitmap that @export_name means.  Errors: BITMAP_NOT_FOUND. */
+/** Reduce @catalog to the bitmap or the disk that @export_name means.  Errors: BITMAP_NOT_FOUND. */
 int bf_server_index_keep(struct bf_catalog *catalog, const char *export_name, struct bf_error *err);
 
 #endif

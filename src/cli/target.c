@@ -13,6 +13,7 @@ struct bf_target {
     void *source;
     struct bf_target_options options;
     struct bf_catalog catalog;
+    bool narrowed; /* to a choice of what the source has */
 };
 
 static int open_source(struct bf_target *target, const char *text, struct bf_error *err)
@@ -143,6 +144,7 @@ int bf_target_select(struct bf_target *target, const struct bf_option_values *di
     }
     bf_catalog_release(&target->catalog);
     target->catalog = catalog;
+    target->narrowed = true;
     return 0;
 }
 
@@ -210,38 +212,45 @@ int bf_target_bits(struct bf_target *target, const char *disk, const char *bitma
     return target->ops->bits(target->source, found_disk, found, ret_bits, err);
 }
 
-static int write_bitmap(struct bf_target *target, const struct bf_catalog_disk *disk,
-                        const struct bf_catalog_bitmap *bitmap, struct bf_writer *writer,
-                        const struct bf_bitmap_spec *spec, struct bf_summary *ret_summary,
-                        struct bf_error *err)
+int bf_target_copy_end(const struct bf_catalog_disk *disk, const struct bf_catalog_bitmap *bitmap,
+                       struct bf_writer *writer, struct bf_target_copy *copy, struct bf_error *err)
 {
-    int ret = bf_writer_begin(writer, spec, err);
+    int ret = bf_writer_end(writer, &copy->summary, err);
 
-    if (ret == 0)
-        ret = target->ops->append(target->source, disk, bitmap, writer, err);
-    if (ret == 0)
-        ret = bf_writer_end(writer, ret_summary, err);
-    return ret;
-}
-
-int bf_target_copy(struct bf_target *target, const char *disk, const char *bitmap,
-                   struct bf_writer *writer, const struct bf_bitmap_spec *spec,
-                   struct bf_summary *ret_summary, struct bf_error *err)
-{
-    const struct bf_catalog_disk *found_disk;
-    const struct bf_catalog_bitmap *found;
-    struct bf_summary summary = {0};
-    int ret = find(target, disk, bitmap, &found_disk, &found, err);
-
-    if (ret == 0)
-        ret = write_bitmap(target, found_disk, found, writer, spec, &summary, err);
-    if (ret == 0 && found->has_summary && !bf_summary_equal(&summary, &found->summary))
+    if (ret == 0 && bitmap->has_summary && !bf_summary_equal(&copy->summary, &bitmap->summary))
         ret =
             bf_error_set(err, BF_E_DIGEST_MISMATCH,
                          "bitmap '%.255s' of disk '%.255s' is not what its source says it is: the "
                          "digests differ; it changed, or was damaged on the way",
-                         bitmap, disk);
-    if (ret == 0 && ret_summary)
-        *ret_summary = summary;
+                         bitmap->name, disk->name);
+    return ret;
+}
+
+static int copy_one(struct bf_target *target, const char *disk_name, struct bf_writer *writer,
+                    struct bf_target_copy *copy, struct bf_error *err)
+{
+    const struct bf_catalog_disk *disk;
+    const struct bf_catalog_bitmap *bitmap;
+    int ret = find(target, disk_name, copy->bitmap, &disk, &bitmap, err);
+
+    if (ret == 0)
+        ret = bf_writer_begin(writer, &copy->spec, err);
+    if (ret == 0)
+        ret = target->ops->append(target->source, disk, bitmap, writer, err);
+    return ret == 0 ? bf_target_copy_end(disk, bitmap, writer, copy, err) : ret;
+}
+
+int bf_target_copy(struct bf_target *target, const char *disk, struct bf_writer *writer,
+                   struct bf_target_copy *copies, size_t nr_copies, struct bf_error *err)
+{
+    const struct bf_catalog_disk *found = bf_catalog_find_disk(&target->catalog, disk);
+    bool done = false;
+    int ret = 0;
+
+    if (nr_copies > 1 && found && !target->narrowed && target->ops->append_together)
+        ret = target->ops->append_together(target->source, found, writer, copies, nr_copies, &done,
+                                           err);
+    for (size_t i = 0; ret == 0 && !done && i < nr_copies; i++)
+        ret = copy_one(target, disk, writer, &copies[i], err);
     return ret;
 }

@@ -54,11 +54,17 @@ int bf_target_summarize(struct bf_target *target, struct bf_error *err);
 int bf_target_bits(struct bf_target *target, const char *disk, const char *bitmap,
                    struct bf_bits *ret_bits, struct bf_error *err);
 
-/** Write one bitmap of the catalog into a carrier under way as @spec says (its granularity must be
- * that of the catalog); what was written is checked against the catalog's digest, if that has one.
- *  After an error the carrier is of no use. */
-int bf_target_copy(struct bf_target *target, const char *disk, const char *bitmap,
-                   struct bf_writer *writer, const struct bf_bitmap_spec *spec,
-                   struct bf_summary *ret_summary, struct bf_error *err);
+struct bf_target_copy {
+    const char *bitmap;         /* its name in the catalog */
+    struct bf_bitmap_spec spec; /* what it is to be; the granularity is that of the catalog */
+    struct bf_summary summary;  /* what was written */
+};
+
+/** Write bitmaps of one disk of the catalog into a carrier under way; each that was written is
+ * checked against the catalog's digest, if that has one.  From a server they come through one
+ * connection if they are in the catalog's order and the server can do that.  After an error the
+ * carrier is of no use. */
+int bf_target_copy(struct bf_target *target, const char *disk, struct bf_writer *writer,
+                   struct bf_target_copy *copies, size_t nr_copies, struct bf_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "interruptible_pull.h"
 #include "nbd/endpoint.h"
 #include "progress.h"
+#include "server_disk.h"
 #include "server_index.h"
 #include "target_source.h"
 
@@ -83,9 +84,19 @@ static int server_append(void *source, const struct bf_catalog_disk *disk,
     if (ret < 0)
         return ret;
     bf_meter_begin_bitmap(&stream.meter, server->args, "pulling", disk->name, bitmap->name);
-    ret = bf_interruptible_pull(&server->endpoint, export_name, &sink, err);
+    ret = bf_interruptible_pull(&server->endpoint, export_name, NULL, &sink, err);
     bf_meter_end(&stream.meter);
     return ret;
+}
+
+static int server_append_together(void *source, const struct bf_catalog_disk *disk,
+                                  struct bf_writer *writer, struct bf_target_copy *copies,
+                                  size_t nr_copies, bool *ret_done, struct bf_error *err)
+{
+    const struct server *server = source;
+
+    return bf_server_disk_append(&server->endpoint, server->args, disk, writer, copies, nr_copies,
+                                 ret_done, err);
 }
 
 /* An open file without a name, in $TMPDIR or /var/tmp: bits may be many, and /tmp may be memory. */
@@ -212,6 +223,7 @@ const struct bf_target_source_ops bf_server_source_ops = {
     .kind = BF_TARGET_SERVER,
     .bits = server_bits,
     .append = server_append,
+    .append_together = server_append_together,
     .free = free_server,
 };
 

@@ -14,8 +14,19 @@ struct bf_target_source_ops {
     int (*append)(void *source, const struct bf_catalog_disk *disk,
                   const struct bf_catalog_bitmap *bitmap, struct bf_writer *writer,
                   struct bf_error *err);
+    /** The same, begun, ended and checked, for several bitmaps of a @disk whose bitmaps are those
+     * of the index.  *ret_done false: it cannot be done that way, nothing was written.  May be
+     * NULL. */
+    int (*append_together)(void *source, const struct bf_catalog_disk *disk,
+                           struct bf_writer *writer, struct bf_target_copy *copies,
+                           size_t nr_copies, bool *ret_done, struct bf_error *err);
     void (*free)(void *source);
 };
+
+/** End the bitmap that @writer has begun for @copy; what was written must be @bitmap.  Errors:
+ * DIGEST_MISMATCH, and the writer's. */
+int bf_target_copy_end(const struct bf_catalog_disk *disk, const struct bf_catalog_bitmap *bitmap,
+                       struct bf_writer *writer, struct bf_target_copy *copy, struct bf_error *err);
 
 /** Each opens @text, appends to @catalog and gives the source; *ret_source is the caller's to free
  * with the operations. */

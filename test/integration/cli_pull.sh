@@ -11,7 +11,12 @@ counts() {
 
 ten_bitmaps vda.qcow2 1G
 plain_copy vda.qcow2 plain.qcow2
-serve "$PLUGIN" vda.qcow2
+nbdkit=(nbdkit --filter=log)
+serve "$PLUGIN" vda.qcow2 logfile="$scratch/log"
+nbdkit=(nbdkit)
+connections() {
+    grep -c ' Connect ' log
+}
 
 cp plain.qcow2 image.qcow2
 unchanged image.qcow2 "$BITFERRY" pull "$uri" --into image.qcow2 --dry-run >said
@@ -19,6 +24,7 @@ equal 10 "$(grep -c 'planned$' said)" "bitmaps planned"
 nothing_left
 ok "a dry run says what would be done and changes nothing"
 
+: >log
 "$BITFERRY" pull "$uri" --into image.qcow2 >said
 equal 10 "$(grep -c 'installed, proven by QEMU$' said)" "bitmaps installed"
 same_bitmaps vda.qcow2 image.qcow2 "${ten_names[@]}"
@@ -26,6 +32,9 @@ qemu-img check -q image.qcow2 || die "check"
 qemu-img compare -q vda.qcow2 image.qcow2 || die "the data changed"
 nothing_left
 ok "ten bitmaps of eight granularities, each with its state"
+
+[ "$(connections)" -eq 2 ] || die "$(connections) connections for the index and ten bitmaps"
+ok "all bitmaps come through one connection"
 
 qemu-io -c 'write 900M 64k' image.qcow2 >/dev/null
 equal $(($(qemu_count vda.qcow2 b64k) + 65536)) "$(qemu_count image.qcow2 b64k)" "count after a write"
@@ -51,6 +60,17 @@ equal "b64k b64k installed $(qemu_digest vda.qcow2 b64k) $(qemu_count vda.qcow2 
     "$(jq -r '.bitmaps[0]|"\(.name) \(.as) \(.outcome) \(.sha256) \(.dirty_bytes)"' said)" "JSON"
 ok "chosen bitmaps, reported as JSON"
 
+# Far apart in the export, and the first and last of it.
+cp plain.qcow2 image.qcow2
+"$BITFERRY" pull "$uri" --into image.qcow2 -b "${ten_names[9]}" -b b2m -b b512 >/dev/null
+same_bitmaps vda.qcow2 image.qcow2 b512 b2m "${ten_names[9]}"
+cp plain.qcow2 image.qcow2
+"$BITFERRY" pull "${uri/:\/\/\//:///vda}" --into image.qcow2 >/dev/null
+same_bitmaps vda.qcow2 image.qcow2 "${ten_names[@]}"
+ok "any choice of bitmaps, and all of a disk by its URI"
+
+cp plain.qcow2 image.qcow2
+"$BITFERRY" pull "$uri" --into image.qcow2 --bitmap b64k -b frozen >/dev/null
 one=${uri/nbd+unix:\/\/\//nbd+unix:\/\/\/vda/b512}
 "$BITFERRY" pull "$one" --into image.qcow2 --as 'other name' >/dev/null
 equal "$(qemu_digest vda.qcow2 b512)" "$(qemu_digest image.qcow2 'other name')" "digest of the renamed"
@@ -121,6 +141,9 @@ kill "$server"
 dirty_image vdb.qcow2 64M monday 64k 1M 1M
 tear vdb.qcow2
 qemu-img bitmap --add vdb.qcow2 tuesday
+qemu-io -c 'write 5M 300k' vdb.qcow2 >/dev/null
+qemu-img bitmap --add -g 4k vdb.qcow2 wednesday
+qemu-io -c 'write 9M 100k' vdb.qcow2 >/dev/null
 serve "$PLUGIN" vda.qcow2 vdb.qcow2
 plain_copy vdb.qcow2 image.qcow2
 fails_with 2 "2 disks \('vda', 'vdb'\).*--disk" "$BITFERRY" pull "$uri" --into image.qcow2
@@ -128,7 +151,8 @@ fails_with 1 "no disk 'vdc'; it has 'vda', 'vdb'" "$BITFERRY" pull "$uri" --into
 fails_with 3 "Dropped: vdb/monday, BITMAP_INCONSISTENT" "$BITFERRY" pull "$uri" --into image.qcow2 -d vdb
 grep -q "Consequence: the next backup from it is full" .said || die "no consequence"
 grep -q "Remedy: " .said || die "no remedy"
-equal tuesday "$(names_in image.qcow2)" "what is left"
+equal "tuesday wednesday" "$(names_in image.qcow2)" "what is left"
+same_bitmaps vdb.qcow2 image.qcow2 tuesday wednesday
 mkdir named
 plain_copy vdb.qcow2 named/vdb.qcow2
 fails_with 3 '"exit": 3' "$BITFERRY" pull "$uri" --into named/vdb.qcow2 --json

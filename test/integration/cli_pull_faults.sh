@@ -10,6 +10,10 @@ cp plain.qcow2 image.qcow2
 serve "$PLUGIN" vda.qcow2
 nbdcopy "$uri" index.json
 nbdcopy "${uri/:\/\/\//:///vda/b64k}" bits
+nbdcopy "${uri/:\/\/\//:///vda}" together
+for name in b64k b128k; do
+    nbdcopy "${uri/:\/\/\//:///vda/$name}" "$name"
+done
 kill "$server"
 wait "$server" || true
 
@@ -52,6 +56,39 @@ unchanged image.qcow2 fails_with 14 "bitmap 'b64k'.*digests differ" \
 kill "$server"
 nothing_left
 ok "what a lying server says is noticed"
+
+# A server that has the disk's export only, $scratch/together.
+# shellcheck disable=SC2016
+disk_only=(eval "open=case \"\$3\" in '') echo index;; vda) echo together;; *) echo ENOENT no >&2; exit 1;; esac"
+    "get_size=stat -c %s '$scratch'/\$2"
+    "pread=dd if='$scratch'/\$2 iflag=skip_bytes,count_bytes skip=\$4 count=\$3 status=none")
+cp index.json index
+cp together good
+serve "${disk_only[@]}"
+cp plain.qcow2 image.qcow2
+"$BITFERRY" pull "$uri" --into image.qcow2 >/dev/null
+same_bitmaps vda.qcow2 image.qcow2 "${ten_names[@]}"
+cp plain.qcow2 image.qcow2
+printf '\377' | dd of=together bs=1 seek="$(($(stat -c %s together) - 1))" conv=notrunc status=none
+unchanged image.qcow2 fails_with 14 "export 'vda': bitmap 'o/d d.*digests differ" \
+    "$BITFERRY" pull "$uri" --into image.qcow2
+printf '\377' >together
+cat good >>together
+unchanged image.qcow2 fails_with 10 "export 'vda': the export has .* where the index promises" \
+    "$BITFERRY" pull "$uri" --into image.qcow2
+kill "$server"
+nothing_left
+ok "a lie in the export of all bitmaps is noticed"
+
+# shellcheck disable=SC2016
+old=("${disk_only[@]:0:1}" "open=case \"\$3\" in '') echo index;; vda/*) echo \"\${3#vda/}\";; *) echo ENOENT no >&2; exit 1;; esac" "${disk_only[@]:2}")
+serve "${old[@]}"
+"$BITFERRY" pull "$uri" --into image.qcow2 -b b64k -b b128k >/dev/null
+same_bitmaps vda.qcow2 image.qcow2 b64k b128k
+cp plain.qcow2 image.qcow2
+kill "$server"
+nothing_left
+ok "from a server without that export the bitmaps come one by one"
 
 # slow_pull OPTION...: a pull from a server that takes a second for every answer; back when the carrier
 # is begun.  Its id is in $pull.
