@@ -51,7 +51,7 @@ done
 patterns=(empty full random alternate)
 declare -A drawn=([empty]=clean [full]=dirty [random]=random [alternate]=alternate)
 bitmaps=(b0 b1 b2 b3 b4 b5 b6 b7 b8 b9)
-size=1T granularity=64k
+size=1T granularity=64k packed_bytes=$((20 << 20))
 
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/bitferry-bench.XXXXXX")
 servers=()
@@ -107,13 +107,19 @@ prepare() {
     for bitmap in "${bitmaps[@]}"; do
         arguments+=("$bitmap" "$granularity" recording "${drawn[$pattern]}")
     done
-    "$tools/carrier-make" carrier "$pattern.qcow2" "$size" "${arguments[@]}" >"$pattern.made"
-    awk -v disk="$pattern" 'NF == 3 { print disk "/" $1 "=" $2 }' "$pattern.made" >"$pattern.exports"
+    "$tools/carrier-make" carrier "$pattern.qcow2" "$size" "${arguments[@]}" >made
     start_bitferry "$pattern" "$pattern.qcow2"
+    # To files: nbdcopy cuts and seeks in what it gets as stdout, so nothing can be appended by it.
     for bitmap in "${bitmaps[@]}"; do
-        nbdcopy "$(uri "$pattern" "$pattern/$bitmap")" - >>"$pattern.packed"
+        nbdcopy "$(uri "$pattern" "$pattern/$bitmap")" one.raw
+        cat one.raw >>"$pattern.packed"
     done
-    start_nbdkit "$pattern.memory" memory "$(stat -c %s "$pattern.packed")"
+    [ "$(stat -c %s "$pattern.packed")" -eq "$packed_bytes" ] || {
+        say "the bitmaps of $pattern have not $packed_bytes bytes together"
+        exit 1
+    }
+    sha256sum "$pattern.packed" | cut -d ' ' -f 1 >"$pattern.digest"
+    start_nbdkit "$pattern.memory" memory "$packed_bytes"
     nbdcopy "$pattern.packed" "$(uri "$pattern.memory")"
     rm "$pattern.packed"
 }
@@ -156,9 +162,7 @@ run_install() {
 }
 
 run_bits() {
-    local exports
-    mapfile -t exports <"$pattern.exports"
-    "$@" "$tools/bench-pull-bits" "$(uri "$pattern")" "$size" "$granularity" "${exports[@]}"
+    "$@" "$tools/bench-pull-bits" "$(uri "$pattern")" "$pattern=$(cat "$pattern.digest")"
 }
 
 run_nbdcopy() {
@@ -170,6 +174,10 @@ run_nbdcopy_digest() {
     "$@" bash -ec 'nbdcopy "$1" copied.raw && sha256sum copied.raw' - "$(uri "$pattern.memory")"
 }
 
+run_nbdcopy_disk() {
+    "$@" nbdcopy "$(uri "$pattern" "$pattern")" null:
+}
+
 # shellcheck disable=SC2016
 run_nbdcopy_exports() {
     "$@" bash -ec 'for bitmap in "${@:2}"; do
@@ -178,10 +186,7 @@ run_nbdcopy_exports() {
 }
 
 run_bits_carrier() {
-    local exports
-    mapfile -t exports <"$pattern.exports"
-    "$@" "$tools/bench-pull-bits" "$(uri "$pattern")" "$size" "$granularity" \
-        --into carrier.qcow2 "${exports[@]}"
+    "$@" "$tools/bench-pull-bits" "$(uri "$pattern")" --into carrier.qcow2
 }
 
 run_nbdcopy_file() {
@@ -189,7 +194,7 @@ run_nbdcopy_file() {
 }
 
 contestants=(carry qemu_img qemu_img_view read write install bits nbdcopy nbdcopy_digest
-    nbdcopy_exports bits_carrier nbdcopy_file)
+    nbdcopy_exports nbdcopy_disk bits_carrier nbdcopy_file)
 
 label() {
     printf '{"pattern":"%s","%s":"%s"}' "$pattern" "$1" "$2"

@@ -1,140 +1,117 @@
-/** What `bitferry pull` does before it installs: fetch bits over NBD, one export after the other,
- * and check their digests.
+/** The part of `bitferry pull` before the installing, alone.
  *
- *     bench-pull-bits URI SIZE GRANULARITY [--into CARRIER] EXPORT=SHA256...
- *
- * Without --into the bits are only counted and digested.
+ *     bench-pull-bits URI --into CARRIER     as it is: index, bits, carrier, digests
+ *     bench-pull-bits URI DISK=SHA256        count and digest of the disk's export, start to end
  */
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "carrier/writer.h"
+#include "interrupt.h"
 #include "model/summary.h"
 #include "nbd/pull.h"
+#include "target.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { FIRST_OPTION = 4, DEADLINE_MS = 60000 };
-
-struct pull {
-    struct bf_nbd_endpoint endpoint;
-    struct bf_geometry geometry;
-    struct bf_writer *writer; /* NULL: digest only */
-    struct bf_summarizer *summarizer;
-};
-
 static int on_begin(void *ctx, uint64_t size_bytes, struct bf_error *err)
 {
-    const struct pull *pull = ctx;
-
-    if (size_bytes != bf_geometry_packed_bytes(&pull->geometry))
-        return bf_error_set(err, BF_E_SIZE_MISMATCH, "the export has another size");
+    (void)ctx;
+    (void)size_bytes;
+    (void)err;
     return 0;
 }
 
 static int on_data(void *ctx, const uint8_t *bytes, uint64_t nr_bytes, struct bf_error *err)
 {
-    struct pull *pull = ctx;
-
-    if (pull->writer)
-        return bf_writer_append(pull->writer, bytes, nr_bytes, err);
-    bf_summarizer_feed(pull->summarizer, bytes, nr_bytes);
+    (void)err;
+    bf_summarizer_feed(ctx, bytes, nr_bytes);
     return 0;
 }
 
 static int on_hole(void *ctx, uint64_t nr_bytes, struct bf_error *err)
 {
-    struct pull *pull = ctx;
-
-    if (pull->writer)
-        return bf_writer_append_clean(pull->writer, nr_bytes, err);
-    bf_summarizer_feed_clean(pull->summarizer, nr_bytes);
+    (void)err;
+    bf_summarizer_feed_clean(ctx, nr_bytes);
     return 0;
 }
 
-static int begin(struct pull *pull, const char *name, struct bf_error *err)
+static int digest(const char *uri, const char *disk, const char *sha256, struct bf_error *err)
 {
-    const struct bf_bitmap_spec spec = {name, pull->geometry.granularity_bytes, true};
-
-    return pull->writer ? bf_writer_begin(pull->writer, &spec, err)
-                        : bf_summarizer_new(&pull->summarizer, err);
-}
-
-static int end(struct pull *pull, struct bf_summary *ret_summary, struct bf_error *err)
-{
-    if (pull->writer)
-        return bf_writer_end(pull->writer, ret_summary, err);
-    bf_summarizer_finish(pull->summarizer, ret_summary);
-    bf_summarizer_free(bf_steal_ptr(&pull->summarizer));
-    return 0;
-}
-
-static int pull_one(struct pull *pull, const char *name, const char *sha256, struct bf_error *err)
-{
-    const struct bf_nbd_sink sink = {on_begin, on_data, on_hole, pull};
+    BF_CLEANUP(bf_summarizer_freep) struct bf_summarizer *summarizer = NULL;
+    const struct bf_nbd_endpoint endpoint = {.uri = uri, .deadline_ms = BF_TARGET_DEADLINE_MS};
+    struct bf_nbd_sink sink = {on_begin, on_data, on_hole, NULL};
     struct bf_summary summary;
     char hex[BF_HEX_SHA256_MAX];
-    int r = begin(pull, name, err);
+    int ret = bf_summarizer_new(&summarizer, err);
 
-    if (r == 0)
-        r = bf_nbd_pull_run(&pull->endpoint, name, &sink, err);
-    if (r == 0)
-        r = end(pull, &summary, err);
-    if (r < 0)
-        return r;
+    sink.ctx = summarizer;
+    if (ret == 0)
+        ret = bf_nbd_pull_run(&endpoint, disk, &sink, err);
+    if (ret < 0)
+        return ret;
+    bf_summarizer_finish(summarizer, &summary);
     bf_hex_encode(summary.sha256, BF_SHA256_BYTES, hex);
     return strcmp(hex, sha256) == 0
                ? 0
-               : bf_error_set(err, BF_E_DIGEST_MISMATCH, "%s is %s, not %s", name, hex, sha256);
+               : bf_error_set(err, BF_E_DIGEST_MISMATCH, "%s is %s, not %s", disk, hex, sha256);
 }
 
-static int pull_all(struct pull *pull, char **exports, struct bf_error *err)
+static int copy_all(struct bf_target *target, struct bf_writer *writer, struct bf_error *err)
 {
-    int r = 0;
+    const struct bf_catalog_disk *disk = &bf_target_catalog(target)->disks[0];
+    BF_CLEANUP(bf_freep)
+    struct bf_target_copy *copies = calloc(disk->nr_bitmaps, sizeof *copies);
 
-    for (; r == 0 && *exports; exports++) {
-        char *sha256 = strrchr(*exports, '=');
+    if (!copies)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < disk->nr_bitmaps; i++) {
+        const struct bf_catalog_bitmap *bitmap = &disk->bitmaps[i];
 
-        if (!sha256)
-            return bf_error_set(err, BF_E_USAGE, "'%s' has no digest", *exports);
-        *sha256 = '\0';
-        r = pull_one(pull, *exports, sha256 + 1, err);
+        copies[i] = (struct bf_target_copy){
+            .bitmap = bitmap->name,
+            .spec = {bitmap->name, bitmap->granularity_bytes, bitmap->recording},
+        };
     }
-    if (r == 0 && pull->writer)
-        r = bf_writer_finish(pull->writer, err);
-    bf_summarizer_freep(&pull->summarizer);
-    return r;
+    return bf_target_copy(target, disk->name, writer, copies, disk->nr_bitmaps, err);
 }
 
-static int pull_into(struct pull *pull, const char *path, char **exports, struct bf_error *err)
+static int pull_into(const char *uri, const char *path, struct bf_error *err)
 {
     BF_CLEANUP(bf_fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int r;
+    BF_CLEANUP(bf_target_freep) struct bf_target *target = NULL;
+    BF_CLEANUP(bf_writer_freep) struct bf_writer *writer = NULL;
+    static const struct bf_arguments args = {.quiet = true};
+    const struct bf_target_options options = {.args = &args};
+    int ret;
 
     if (fd < 0)
         return bf_error_set(err, BF_E_IO, "cannot create '%s'", path);
-    r = bf_writer_new(fd, path, pull->geometry.disk_size_bytes, &pull->writer, err);
-    if (r < 0)
-        return r;
-    r = pull_all(pull, exports, err);
-    bf_writer_free(pull->writer);
-    return r;
+    ret = bf_target_open(uri, &options, &target, err);
+    if (ret == 0)
+        ret = bf_writer_new(fd, path, bf_target_catalog(target)->disks[0].virtual_size_bytes,
+                            &writer, err);
+    if (ret == 0)
+        ret = copy_all(target, writer, err);
+    return ret == 0 ? bf_writer_finish(writer, err) : ret;
 }
 
 int main(int argc, char **argv)
 {
     struct bf_error err = BF_ERROR_INIT;
-    struct pull pull = {.endpoint.deadline_ms = DEADLINE_MS};
+    char *sha256;
 
-    if (argc <= FIRST_OPTION || !bf_size_parse(argv[2], &pull.geometry.disk_size_bytes) ||
-        !bf_size_parse(argv[3], &pull.geometry.granularity_bytes))
+    if (bf_interrupt_install(&err) < 0)
+        return bf_code_exit(err.code);
+    if (argc == 4 && strcmp(argv[2], "--into") == 0) {
+        (void)pull_into(argv[1], argv[3], &err);
+    } else if (argc == 3 && (sha256 = strrchr(argv[2], '='))) {
+        *sha256 = '\0';
+        (void)digest(argv[1], argv[2], sha256 + 1, &err);
+    } else {
         return BF_EXIT_USAGE;
-    pull.endpoint.uri = argv[1];
-    if (strcmp(argv[FIRST_OPTION], "--into") == 0 && argc > FIRST_OPTION + 1)
-        (void)pull_into(&pull, argv[FIRST_OPTION + 1], argv + FIRST_OPTION + 2, &err);
-    else
-        (void)pull_all(&pull, argv + FIRST_OPTION, &err);
+    }
     if (err.code != BF_E_NONE)
         fprintf(stderr, "bench-pull-bits: %s\n", err.text);
     return bf_code_exit(err.code);
