@@ -59,7 +59,7 @@ const struct bf_command bf_pull_command = {
         "installs "
         "them in _IMAGE_, which is a copy of that disk's data and not in use.  _URI_ names the "
         "server, "
-        "or one of its exports for just that bitmap.\n"
+        "or one of its exports for just that bitmap or disk.\n"
         "\n"
         "Every bitmap is checked against the count and the SHA-256 that the server announced, then "
         "QEMU itself puts all of them into _IMAGE_, or none, and its own digests are compared "
