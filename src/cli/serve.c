@@ -78,9 +78,8 @@ static const struct bf_option options[NR_OPTIONS] = {
 static const char description[] =
     "Serves every bitmap of the images (or of the carriers in a folder) as two NBD exports: "
     "_DISK/BITMAP_, the packed bits, and _DISK/BITMAP.qcow2_, an image for *qemu-img bitmap "
-    "--merge*. A third, _DISK_, holds the packed bits of all of its bitmaps; *pull* takes them "
-    "from "
-    "there, through one connection. The default export is an index that *inspect*, *pull* and "
+    "--merge*. A third, _DISK_, holds the packed bits of all of its bitmaps; *pull* reads "
+    "them through one connection there. The default export is an index that *inspect*, *pull* and "
     "*verify* read. Nothing can be written.\n\n"
     "The URI is printed when the server is ready, which runs until it gets SIGINT or SIGTERM. "
     "Without options it listens on a Unix socket that only the same user can open. On TCP "
