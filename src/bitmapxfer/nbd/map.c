@@ -5,12 +5,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The run that ends at @offset_bytes, if it is at @end of those that are not taken. */
+/* The run that ends at @offset_bytes, if it is the last before index @end that is not taken. */
 static struct bf_nbd_run *run_before(struct bf_nbd_map *map, size_t end, uint64_t offset_bytes)
 {
-    struct bf_nbd_run *run = &map->runs[end - 1];
+    struct bf_nbd_run *run;
 
-    return end > map->first && run->offset_bytes + run->nr_bytes == offset_bytes ? run : NULL;
+    if (end == map->first)
+        return NULL;
+    run = &map->runs[end - 1];
+    return run->offset_bytes + run->nr_bytes == offset_bytes ? run : NULL;
 }
 
 /* Data behind a hole that is not worth a request of its own: the hole becomes data, and joins the

@@ -191,7 +191,7 @@ static int uri(const struct options *options, struct bf_error *err)
 
 static void add_range(struct options *options, const char *text)
 {
-    struct bf_nbd_range range;
+    struct bf_nbd_range range = {0};
 
     if (options->nr_ranges == MAX_RANGES ||
         sscanf(text, "%" SCNu64 "+%" SCNu64, &range.offset_bytes, &range.nr_bytes) != 2)
