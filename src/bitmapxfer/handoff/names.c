@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const role_names[BF_NR_ROLES] = {"snapshot", "delta", "tracker"};
+static const char *const kind_names[BF_NR_TEMPORARY_KINDS] = {"snapshot", "delta", "tracker"};
 
 const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
                                      char buf[BF_TEMPORARY_NAME_MAX + 1])
@@ -14,15 +14,15 @@ const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
 
     bf_hex_encode(name->move_id, BF_MOVE_ID_BYTES, id);
     (void)snprintf(buf, BF_TEMPORARY_NAME_MAX + 1, BF_TEMPORARY_PREFIX "%s.%u.%s.%u", id,
-                   (unsigned)name->epoch, role_names[name->role], (unsigned)name->index);
+                   (unsigned)name->epoch, kind_names[name->kind], (unsigned)name->index);
     return buf;
 }
 
-static bool role_parse(const char *text, enum bf_role *ret_role)
+static bool kind_parse(const char *text, enum bf_temporary_kind *ret_kind)
 {
-    for (unsigned role = 0; role < BF_NR_ROLES; role++) {
-        if (strcmp(text, role_names[role]) == 0) {
-            *ret_role = (enum bf_role)role;
+    for (unsigned kind = 0; kind < BF_NR_TEMPORARY_KINDS; kind++) {
+        if (strcmp(text, kind_names[kind]) == 0) {
+            *ret_kind = (enum bf_temporary_kind)kind;
             return true;
         }
     }
@@ -33,15 +33,15 @@ bool bf_temporary_name_decode(const char *text, struct bf_temporary_name *ret_na
 {
     char again[BF_TEMPORARY_NAME_MAX + 1];
     char id[2 * BF_MOVE_ID_BYTES + 1];
-    char role[9];
+    char kind[9];
     unsigned epoch;
     unsigned index;
 
     if (strlen(text) > BF_TEMPORARY_NAME_MAX ||
-        sscanf(text, BF_TEMPORARY_PREFIX "%32[0-9a-f].%10u.%8[a-z].%10u", id, &epoch, role,
+        sscanf(text, BF_TEMPORARY_PREFIX "%32[0-9a-f].%10u.%8[a-z].%10u", id, &epoch, kind,
                &index) != 4 ||
         !bf_hex_decode(id, BF_MOVE_ID_BYTES, ret_name->move_id) ||
-        !role_parse(role, &ret_name->role))
+        !kind_parse(kind, &ret_name->kind))
         return false;
     ret_name->epoch = epoch;
     ret_name->index = index;

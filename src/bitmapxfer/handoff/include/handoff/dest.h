@@ -124,8 +124,8 @@ enum bf_dest_wish_kind {
                         more: the move fails).  What SERVED announced (digests) is kept with it */
     BF_DEST_ARM,     /* one transaction: block-dirty-bitmap-add (recording, transient, finest
                         granularity     among the disk's recording bitmaps) TRACKER of this epoch on the
-                        node of each disk     with carried recording bitmaps; then, on the same connection,
-                        query-status.
+                        node of each disk     with carried recording bitmaps; then, on the same
+                        connection,     query-status.
                         -> DONE with @before_guest (false if the guest runs or ever ran), REFUSED,
                         UNKNOWN */
     BF_DEST_PULL,    /* fetch what is carried of @round and not yet loaded (bf_dest_wants()) into
@@ -149,10 +149,11 @@ enum bf_dest_wish_kind {
                           disk, -remove    SNAPSHOT; at the end -remove the trackers and deltas.
                           -> DONE, REFUSED, UNKNOWN */
     BF_DEST_READ_BACK, /* for each published bitmap (bf_dest_is_published()): there, recording as
-                          offered, not inconsistent, count not below the snapshot's; frozen ones: count
-                          and digest equal.  (The source's own last count is no measure: it has the
-                          TRIMs that the destination ignores, and zeroes over zeroes that a mirror of
-                          QEMU 10.1 skips.)  -> DONE with @drops (READ_BACK_FAILED, COMMIT_LOST) */
+                          offered, not inconsistent, count not below the snapshot's; frozen ones:
+                          count and digest equal.  (The source's own last count is no measure: it
+                          has the TRIMs that the destination ignores, and zeroes over zeroes that a
+                          mirror of QEMU 10.1 skips.)  -> DONE with @drops (READ_BACK_FAILED,
+                          COMMIT_LOST) */
     BF_DEST_UNPUBLISH, /* remove the final names that are published and dropped, as far as they are
                           there.  Repeatable.  -> DONE, UNKNOWN (again) */
     BF_DEST_CLEAN, /* remove every bitmap of ours from QEMU (@epoch is being begun: there is nothing

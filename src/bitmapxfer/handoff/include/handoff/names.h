@@ -21,17 +21,17 @@ enum {
     BF_TEMPORARY_NAME_MAX = 80, /* 13 + 32 + 10 + 8 + 10 bytes and three dots, rounded up */
 };
 
-enum bf_role {
-    BF_ROLE_SNAPSHOT, /* both sides, index of the bitmap; disabled */
-    BF_ROLE_DELTA,    /* both sides, index of the disk; records on the source until it is read */
-    BF_ROLE_TRACKER,  /* destination, index of the disk; recording */
-    BF_NR_ROLES
+enum bf_temporary_kind {
+    BF_TEMPORARY_SNAPSHOT, /* both sides, index of the bitmap; disabled */
+    BF_TEMPORARY_DELTA, /* both sides, index of the disk; records on the source until it is read */
+    BF_TEMPORARY_TRACKER, /* destination, index of the disk; recording */
+    BF_NR_TEMPORARY_KINDS
 };
 
 struct bf_temporary_name {
     uint8_t move_id[BF_MOVE_ID_BYTES];
     uint32_t epoch;
-    enum bf_role role;
+    enum bf_temporary_kind kind;
     uint32_t index;
 };
 

@@ -22,17 +22,17 @@
  * ABANDONING; an answer in doubt:  SNAPPING_FROZEN -> DOUBTING_FROZEN, SNAPPING -> DOUBTING, and
  * back or on.
  *
- * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination has
- * said that its trackers record (t0), and when each mirror was seen with nothing left to copy after
- * that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.  SEAL is only
- * said when the guest has left and nothing voided this.  The source's copies are only touched when
- * the destination has said that the guest runs there.
+ * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination
+ * has said that its trackers record (t0), and when each mirror was seen with nothing left to copy
+ * after that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.
+ * SEAL is only said when the guest has left and nothing voided this.  The source's copies are only
+ * touched when the destination has said that the guest runs there.
  *
- * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and made
- * anew, at any time after the drain was seen can lose a block (a value written but not yet mirrored, the
- * clear, a zero: never sent).  A clear is noticed by a count that fell; one that is followed by as many
- * writes is not.  Deltas have no such hole: with those QEMUs feed TOO_BUSY as soon as the state is
- * DRAINING.
+ * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
+ * made anew, at any time after the drain was seen can lose a block (a value written but not yet
+ * mirrored, the clear, a zero: never sent).  A clear is noticed by a count that fell; one that is
+ * followed by as many writes is not.  Deltas have no such hole: with those QEMUs feed TOO_BUSY as
+ * soon as the state is DRAINING.
  *
  * Pure: no fd, clock or memory of its own.  A driver pumps it:
  *
@@ -98,9 +98,10 @@ enum bf_source_fact_kind {
     BF_SOURCE_NUDGE, /* a new connection to the peer, or a silence: say the last word again */
     BF_SOURCE_MIRROR_READY, /* the mirror of @disk: BLOCK_JOB_READY, or query-block-jobs `ready` */
     BF_SOURCE_MIRROR_VOID,  /* the mirror of @disk reported an error (BLOCK_JOB_ERROR), was
-                               restarted,  ended, or is no longer ready, with the guest not paused; or
-                               ended after  the pause with an error or with offset below len.  Feed it
-                               whenever the  contrary is not known, e.g. after a lost QMP connection.
+                               restarted,  ended, or is no longer ready, with the guest not paused;
+                               or  ended after  the pause with an error or with offset below len.  Feed
+                               it  whenever the  contrary is not known, e.g. after a lost QMP
+                               connection.
                              */
     BF_SOURCE_PAUSED, /* no guest write comes any more unless the migration fails: MIGRATION status
                          `pre-switchover`; FREEZE also: the orchestrator's word for it, or SHUTDOWN.
@@ -158,10 +159,11 @@ enum bf_source_wish_kind {
                            -> DONE with @drops: CLEARED for a bitmap that holds less than when
                            WATCH_DRAIN (or the offer) was carried out; REFUSED; UNKNOWN */
     BF_SOURCE_SERVE,    /* RECORDING, FROZEN: read the snapshots (spill into a carrier in the
-                           destination's    size, or block status), serve them by nbdkit, have SHA-256 and
-                           counts at hand    for the word that follows.  DELTA: first
+                           destination's    size, or block status), serve them by nbdkit, have SHA-256
+                           and    counts at hand    for the word that follows.  DELTA: first
                            block-dirty-bitmap-disable all deltas,    then the same with them.  Keeps
-                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED (all) */
+                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED (all)
+                         */
     BF_SOURCE_WATCH_DRAIN, /* note for each bitmap what a later CLEARED is judged by, then poll
                               query-block-jobs: for each disk with recording bitmaps, when
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
@@ -174,8 +176,8 @@ enum bf_source_wish_kind {
                           -> INSPECTED with @drops, about bitmaps that are not dropped yet */
     BF_SOURCE_RETIRE,  /* remove the source's own copies of all offered bitmaps (dropped ones too:
                           they  miss what the guest writes from now on): in QEMU if it lives, else in
-                          the  image, else a tombstone in the manifest.  Repeatable.  -> DONE, UNKNOWN
-                          (again), REFUSED (copies are left: reported) */
+                          the  image, else a tombstone in the manifest.  Repeatable.  -> DONE,
+                          UNKNOWN  (again), REFUSED (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving, remove every bitmap of ours from QEMU in one transaction,
                           delete   carriers.  With no QEMU there is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
