@@ -1,0 +1,318 @@
+/* The hand-over in nbd mode, condensed: two blocks, one recording bitmap, one disk.
+ *
+ * A guest writes values and zeroes; a mirror copies with a lag (and, with SKIP_ZEROES, does not send a
+ * zero that the target already holds); the words between the helpers are lost, late, old or said again;
+ * either helper is killed at any step and starts again from what it had written down.
+ *
+ * Checked: a bitmap published at the destination, together with the backup taken when the bitmap
+ * began, always gives the guest's disk, it records, it is added only once, the source's own is removed
+ * only when the guest runs at the destination, and nobody waits for ever.
+ *
+ * Broken on purpose with -D: TRACKER_AFTER_SNAPSHOT, NO_DRAIN (needs SKIP_ZEROES), NO_TRACKER,
+ * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD.
+ */
+#define BLOCKS     2
+#define EPOCHS_MAX 3
+
+#ifndef WRITES
+#define WRITES 2
+#endif
+#ifndef CRASHES
+#define CRASHES 1
+#endif
+#ifndef LOSSES
+#define LOSSES 1
+#endif
+
+mtype = { OFFER, ARM, RECORDING, SEAL };
+mtype:place = { AT_SOURCE, LEFT, AT_DEST };
+
+/* the guest and its disks */
+mtype:place guest = AT_SOURCE;
+byte source_data[BLOCKS];
+byte dest_data[BLOCKS];
+byte base_data[BLOCKS]; /* as of the beginning of the bitmap */
+byte writes_left = WRITES;
+byte crashes_left = CRASHES;
+byte losses_left = LOSSES;
+
+/* the mirror */
+bool dirty[BLOCKS];
+bool ready;
+
+/* bitmaps in the two QEMUs */
+bool own[BLOCKS];
+bool retired;
+bool snapshot[BLOCKS];
+byte snapshot_epoch;
+bool tracker[BLOCKS];
+byte tracker_epoch;
+bool loaded[BLOCKS];
+byte loaded_epoch;
+bool final[BLOCKS];
+bool published;
+bool recording;
+
+/* durable with the helpers */
+byte source_epoch; /* in use */
+bool sealed;
+bool dropped; /* sealed without the bitmap */
+byte dest_epoch;
+byte armed_epoch; /* its tracker was there before the guest */
+bool committed;
+
+bool watching; /* from here on a new beginning of the bitmap is noticed */
+bool done;
+
+chan to_dest = [2] of { byte, mtype };
+chan to_source = [2] of { byte, mtype };
+
+#define DRAINED (!dirty[0] && !dirty[1])
+#define WHOLE(b) (final[b] || dest_data[b] == base_data[b])
+#define CHECK   assert(!published || (guest == AT_DEST && recording && WHOLE(0) && WHOLE(1)))
+
+#define WRITE_AT_SOURCE(b, value) \
+	d_step { \
+		guest == AT_SOURCE && writes_left > 0 -> \
+		writes_left--; \
+		source_data[b] = value; \
+		own[b] = true; \
+		dirty[b] = true \
+	}
+#define WRITE_AT_DEST(b) \
+	d_step { \
+		guest == AT_DEST && writes_left > 0 -> \
+		writes_left--; \
+		dest_data[b] = 1 + (dest_data[b] & 1); \
+		tracker[b] = tracker[b] || tracker_epoch > 0; \
+		final[b] = final[b] || (published && recording); \
+		CHECK \
+	}
+
+proctype Guest()
+{
+	do
+	:: WRITE_AT_SOURCE(0, 0)
+	:: WRITE_AT_SOURCE(0, 1 + (source_data[0] & 1))
+	:: WRITE_AT_SOURCE(1, 0)
+	:: WRITE_AT_SOURCE(1, 1 + (source_data[1] & 1))
+	:: WRITE_AT_DEST(0)
+	:: WRITE_AT_DEST(1)
+	:: writes_left == 0 || done -> break
+	od
+}
+
+/* A backup at any time before the hand-over relies on it. */
+proctype User()
+{
+	atomic {
+		if
+		:: !watching && guest == AT_SOURCE ->
+			own[0] = false; own[1] = false;
+			base_data[0] = source_data[0]; base_data[1] = source_data[1]
+		:: true
+		fi
+	}
+}
+
+#ifdef SKIP_ZEROES
+#define SKIPPED(b) (source_data[b] == 0 && dest_data[b] == 0)
+#else
+#define SKIPPED(b) false
+#endif
+#define COPY(b) \
+	dirty[b] = false; \
+	tracker[b] = tracker[b] || (tracker_epoch > 0 && !SKIPPED(b)); \
+	dest_data[b] = source_data[b]
+
+proctype Mirror()
+{
+	do
+	:: d_step { guest != AT_DEST && dirty[0] -> COPY(0) }
+	:: d_step { guest != AT_DEST && dirty[1] -> COPY(1) }
+	:: atomic { !ready && DRAINED -> ready = true }
+	:: guest == AT_DEST -> break
+	od
+}
+
+/* The guest may be switched over at any time after the mirror is ready. */
+proctype Orchestrator()
+{
+	ready;
+	atomic { DRAINED -> guest = LEFT };
+	guest = AT_DEST
+}
+
+/* Say it, and again while nothing is on its way, until it is answered; or be killed meanwhile.  Words
+ * overtake each other; what is not waited for is not heard. */
+#ifdef TRUST_OLD_EPOCH
+#define HEAR(step) to_source??epoch,step
+#else
+#define HEAR(step) to_source??eval(source_epoch),step
+#endif
+#define ASK(step) \
+	do \
+	:: atomic { empty(to_dest) && empty(to_source) -> to_dest!source_epoch,step } \
+	:: atomic { HEAR(step) -> epoch = 0; break } \
+	:: atomic { full(to_source) -> to_source?_,_ } \
+	:: atomic { empty(to_dest) && nempty(to_source) && !to_source??[eval(source_epoch),step] -> \
+		to_dest!source_epoch,step } \
+	:: atomic { losses_left > 0 && nempty(to_source) -> losses_left--; to_source?_,_ } \
+	:: atomic { losses_left > 0 && nempty(to_dest) -> losses_left--; to_dest?_,_ } \
+	:: atomic { crashes_left > 0 -> crashes_left--; goto restart } \
+	od
+
+proctype Source()
+{
+	byte epoch;
+
+restart:
+	atomic {
+	if
+	:: retired -> goto tell
+	:: sealed && !retired -> goto seal
+	:: !sealed && guest == AT_SOURCE && source_epoch < EPOCHS_MAX -> source_epoch++
+	:: !sealed && (guest != AT_SOURCE || source_epoch == EPOCHS_MAX) ->
+		guest != AT_SOURCE;
+		dropped = true;
+		goto write_seal
+	fi
+	};
+	ASK(OFFER);
+	ready || guest != AT_SOURCE;
+	ASK(ARM);
+	watching = true;
+#ifndef NO_DRAIN
+	DRAINED || guest != AT_SOURCE;
+#endif
+	atomic {
+		if
+		:: guest == AT_SOURCE ->
+			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch
+		:: else -> dropped = true
+		fi
+	};
+	if
+	:: dropped
+	:: else -> ASK(RECORDING)
+	fi;
+	if
+	:: guest != AT_SOURCE
+	:: atomic { crashes_left > 0 -> crashes_left--; goto restart }
+	fi;
+write_seal:
+	sealed = true;
+seal:
+#ifdef RETIRE_EARLY
+	assert(guest == AT_DEST);
+#endif
+	ASK(SEAL);
+	assert(guest == AT_DEST);
+	retired = true;
+tell:
+	done = true
+}
+
+/* What a killed helper forgets is nothing: each word finds out what is there. */
+proctype Destination()
+{
+	byte epoch;
+	mtype step;
+
+	do
+	:: atomic { to_dest?epoch,step ->
+		if
+		:: epoch < dest_epoch -> skip
+		:: epoch > dest_epoch && step == OFFER ->
+			dest_epoch = epoch;
+			atomic {
+				tracker_epoch = 0; tracker[0] = false; tracker[1] = false;
+				loaded_epoch = 0; loaded[0] = false; loaded[1] = false
+			}
+		:: epoch > dest_epoch && step == SEAL ->
+			guest == AT_DEST; /* nothing was begun; the deadline would tell */
+			dest_epoch = epoch
+		:: epoch == dest_epoch && step == ARM && tracker_epoch != epoch ->
+#ifndef TRACKER_AFTER_SNAPSHOT
+			atomic {
+				tracker_epoch = epoch;
+				if
+				:: guest != AT_DEST -> armed_epoch = epoch
+				:: else
+				fi
+			}
+#else
+			armed_epoch = epoch
+#endif
+		:: epoch == dest_epoch && step == RECORDING && loaded_epoch != epoch ->
+#ifdef TRACKER_AFTER_SNAPSHOT
+			tracker_epoch = epoch;
+#endif
+			atomic {
+				if
+				:: snapshot_epoch == epoch ->
+					loaded[0] = snapshot[0]; loaded[1] = snapshot[1];
+					loaded_epoch = epoch
+				:: else
+				fi
+			}
+		:: epoch == dest_epoch && step == SEAL && !committed ->
+			guest == AT_DEST;
+commit:
+			atomic {
+				if
+				:: !dropped && loaded_epoch == epoch && tracker_epoch == epoch &&
+				   armed_epoch == epoch ->
+					assert(!published);
+					published = true;
+#ifdef ENABLE_LATER
+					recording = false;
+#else
+					recording = true;
+#endif
+#ifdef NO_TRACKER
+					final[0] = loaded[0]; final[1] = loaded[1];
+#else
+					final[0] = loaded[0] || tracker[0];
+					final[1] = loaded[1] || tracker[1];
+#endif
+#ifndef SECOND_ADD
+					loaded_epoch = 0;
+					tracker_epoch = 0;
+#endif
+					CHECK
+				:: else
+				fi
+			};
+			if
+			:: atomic { crashes_left > 0 -> crashes_left--; goto commit } /* in doubt */
+			:: true
+			fi;
+			recording = published;
+			committed = true
+		:: else
+		fi;
+		if
+		:: epoch == dest_epoch && nfull(to_source) -> to_source!epoch,step
+		:: else
+		fi;
+		epoch = 0; step = 0 }
+	:: done && empty(to_dest) -> break
+	od
+}
+
+init
+{
+	atomic {
+		source_data[1] = 1;
+		base_data[1] = 1;
+		dirty[0] = true;
+		dirty[1] = true;
+		run Guest();
+		run User();
+		run Mirror();
+		run Orchestrator();
+		run Source();
+		run Destination()
+	}
+}
