@@ -278,15 +278,24 @@ const char *world_check_end(const struct world *world)
 
 bool world_push(struct world *world, unsigned round)
 {
-    if (round < 3)
-        return source_tell(world, BF_SOURCE_NUDGE) | dest_tell(world, BF_DEST_NUDGE);
+    bool source_took = false;
+    bool dest_took = false;
+
+    if (round < 3) {
+        source_took = source_tell(world, BF_SOURCE_NUDGE);
+        dest_took = dest_tell(world, BF_DEST_NUDGE);
+        return source_took || dest_took;
+    }
     /* the helper that has less to lose first; each later one only if that was not enough */
     if (round < 5)
         return source_tell(world, BF_SOURCE_DEADLINE);
     if (round < 8)
         return dest_tell(world, BF_DEST_DEADLINE);
-    return round < 10 && (source_tell(world, BF_SOURCE_DEADLINE) |
-                          dest_tell(world, BF_DEST_DEADLINE) | dest_tell(world, BF_DEST_ABORT));
+    if (round >= 10)
+        return false;
+    source_took = source_tell(world, BF_SOURCE_DEADLINE);
+    dest_took = dest_tell(world, BF_DEST_DEADLINE);
+    return dest_tell(world, BF_DEST_ABORT) || dest_took || source_took;
 }
 
 static uint64_t mix(uint64_t hash, uint64_t word)

@@ -99,8 +99,8 @@ enum bf_source_fact_kind {
     BF_SOURCE_MIRROR_READY, /* the mirror of @disk: BLOCK_JOB_READY, or query-block-jobs `ready` */
     BF_SOURCE_MIRROR_VOID,  /* the mirror of @disk reported an error (BLOCK_JOB_ERROR), was
                                restarted,  ended, or is no longer ready, with the guest not paused;
-                               or  ended after  the pause with an error or with offset below len.  Feed
-                               it  whenever the  contrary is not known, e.g. after a lost QMP
+                               or  ended after  the pause with an error or with offset below len.
+                               Feed  it  whenever the  contrary is not known, e.g. after a lost QMP
                                connection.
                              */
     BF_SOURCE_PAUSED, /* no guest write comes any more unless the migration fails: MIGRATION status

@@ -1,0 +1,158 @@
+#include "set.h"
+#include "source_steps.h"
+#include "source_table.h"
+
+static struct bf_handoff_set set_of(const struct bf_source *source)
+{
+    return (struct bf_handoff_set){source->bitmaps, source->nr_bitmaps};
+}
+
+bool bf_source_has(const struct bf_source *source, enum bf_round round)
+{
+    struct bf_handoff_set set = set_of(source);
+
+    return bf_set_has(&set, round);
+}
+
+void bf_source_drop(struct bf_source *source, enum bf_round round, enum bf_drop reason)
+{
+    struct bf_handoff_set set = set_of(source);
+
+    bf_set_drop(&set, round, reason);
+}
+
+void bf_source_merge(struct bf_source *source, const uint8_t *drops)
+{
+    struct bf_handoff_set set = set_of(source);
+
+    bf_set_merge(&set, drops);
+}
+
+/* Every change of state goes through here; a new ticket makes answers to what was wished before
+ * late ones. */
+void bf_source_set_state(struct bf_source *source, enum bf_source_state state)
+{
+    const struct bf_source_row *row = bf_source_row(state);
+
+    if (source->trace)
+        source->trace(source->trace_ctx, source->state, state);
+    source->state = state;
+    source->ticket++;
+    source->asked = false;
+    source->say = row->step != BF_STEP_NONE; /* never a word of a state that was left */
+    if (source->say)
+        source->step = row->step;
+}
+
+void bf_source_begin_epoch(struct bf_source *source)
+{
+    struct bf_handoff_set set = set_of(source);
+
+    source->epoch++;
+    source->step = BF_STEP_NONE;
+    source->say = false;
+    source->tries = 0;
+    source->voided = false;
+    source->too_busy = false;
+    source->with_delta = false;
+    for (uint32_t i = 0; i < source->nr_disks; i++)
+        source->disks[i].drained = false;
+    bf_set_restart(&set);
+    bf_source_set_state(source, BF_SOURCE_BEGINNING);
+}
+
+void bf_source_go_recording(struct bf_source *source)
+{
+    if (source->switched)
+        bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_SWITCHED_EARLY);
+    if (!bf_source_has(source, BF_ROUND_RECORDING)) {
+        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+    } else if (source->kind == BF_HANDOFF_FREEZE) {
+        source->with_delta = true;
+        bf_source_set_state(source, BF_SOURCE_SNAPPING);
+    } else {
+        bf_source_set_state(source, BF_SOURCE_AWAITING_READY);
+    }
+}
+
+void bf_source_go_frozen(struct bf_source *source)
+{
+    if (source->switched)
+        bf_source_drop(source, BF_ROUND_FROZEN, BF_DROP_SWITCHED_EARLY);
+    if (bf_source_has(source, BF_ROUND_FROZEN))
+        bf_source_set_state(source, BF_SOURCE_SNAPPING_FROZEN);
+    else
+        bf_source_go_recording(source);
+}
+
+void bf_source_go_delta(struct bf_source *source)
+{
+    if (source->with_delta && bf_source_has(source, BF_ROUND_RECORDING))
+        bf_source_set_state(source, BF_SOURCE_SERVING_DELTA);
+    else
+        bf_source_set_state(source, BF_SOURCE_EXAMINING);
+}
+
+static void go_stopped(struct bf_source *source)
+{
+    if (source->kind == BF_HANDOFF_FREEZE && bf_source_has(source, BF_ROUND_RECORDING))
+        bf_source_set_state(source, BF_SOURCE_ARMING_PAUSED);
+    else
+        bf_source_go_delta(source);
+}
+
+static bool disk_matters(const struct bf_source *source, uint32_t disk)
+{
+    for (uint32_t i = 0; i < source->nr_bitmaps; i++) {
+        const struct bf_handoff_bitmap *bitmap = &source->bitmaps[i];
+
+        if (bitmap->disk == disk && bitmap->recording && bitmap->drop == BF_DROP_NONE)
+            return true;
+    }
+    return false;
+}
+
+static bool all_ready(const struct bf_source *source)
+{
+    for (uint32_t i = 0; i < source->nr_disks; i++) {
+        if (!source->disks[i].ready && disk_matters(source, i))
+            return false;
+    }
+    return true;
+}
+
+static bool all_drained(const struct bf_source *source)
+{
+    for (uint32_t i = 0; i < source->nr_disks; i++) {
+        if (!source->disks[i].drained && disk_matters(source, i))
+            return false;
+    }
+    return true;
+}
+
+/* Leave a state that waits for an event, if it has come. */
+static void proceed_before_snapshot(struct bf_source *source)
+{
+    if (source->switched) {
+        bf_source_go_recording(source); /* which drops them: too late for a snapshot */
+    } else if (source->state == BF_SOURCE_AWAITING_READY) {
+        if (all_ready(source))
+            bf_source_set_state(source, BF_SOURCE_ARMING);
+    } else if (source->paused || all_drained(source)) {
+        bf_source_set_state(source,
+                            BF_SOURCE_SNAPPING); /* paused: no write can follow the snapshot */
+    } else if (source->too_busy) {
+        source->with_delta = true;
+        bf_source_set_state(source, BF_SOURCE_SNAPPING);
+    }
+}
+
+void bf_source_proceed(struct bf_source *source)
+{
+    if (source->state == BF_SOURCE_AWAITING_READY || source->state == BF_SOURCE_DRAINING)
+        proceed_before_snapshot(source);
+    if (source->state == BF_SOURCE_INSTALLED && (source->paused || source->switched))
+        go_stopped(source);
+    if (source->state == BF_SOURCE_STOPPED && source->switched)
+        bf_source_set_state(source, BF_SOURCE_SEALING);
+}
