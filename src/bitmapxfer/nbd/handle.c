@@ -38,11 +38,21 @@ bool bf_nbd_is_lost(struct nbd_handle *nbd)
     return nbd_aio_is_dead(nbd) || nbd_aio_is_closed(nbd);
 }
 
+/* libnbd 1.22 sets no error of its own when the server goes while it waits: what is there then is
+ * an old "not supported" of an option that was tried (measured). */
+static bool says_nothing_but_gone(const char *text)
+{
+    int errnum = nbd_get_errno();
+
+    return !text || errnum == EPIPE || errnum == ECONNRESET ||
+           (errnum == ENOTSUP && !is_about_tls(errnum, text));
+}
+
 int bf_nbd_error(struct bf_error *err, const char *doing)
 {
     const char *text = nbd_get_error();
 
-    if (!text || nbd_get_errno() == EPIPE || nbd_get_errno() == ECONNRESET)
+    if (says_nothing_but_gone(text))
         text = "the server closed the connection";
     return bf_error_set(err, code_of(nbd_get_errno(), text), "%s: %s", doing,
                         without_function(text));
