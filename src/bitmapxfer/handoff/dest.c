@@ -119,7 +119,7 @@ static void take_answer(struct bf_dest *dest, const struct bf_dest_fact *fact)
         bf_dest_inspected(dest, fact);
         break;
     default:
-        bf_dest_be_refused(dest, fact->kind == BF_DEST_REFUSED);
+        bf_dest_not_done(dest, fact->kind == BF_DEST_REFUSED);
     }
 }
 

@@ -90,7 +90,7 @@ static void journal_failed(struct bf_dest *dest)
 }
 
 /* Refused or in doubt: look what is there, then decide. */
-void bf_dest_be_refused(struct bf_dest *dest, bool refused)
+void bf_dest_not_done(struct bf_dest *dest, bool refused)
 {
     switch ((int)dest->state) {
     case BF_DEST_ARMING:

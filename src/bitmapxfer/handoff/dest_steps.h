@@ -31,7 +31,7 @@ void bf_dest_interrupt(struct bf_dest *dest);
 /* dest_answer.c: answers to what was wished */
 
 void bf_dest_be_done(struct bf_dest *dest, const struct bf_dest_fact *fact);
-void bf_dest_be_refused(struct bf_dest *dest, bool refused);
+void bf_dest_not_done(struct bf_dest *dest, bool refused);
 void bf_dest_be_armed(struct bf_dest *dest, bool before_guest);
 void bf_dest_note_published(struct bf_dest *dest);
 
