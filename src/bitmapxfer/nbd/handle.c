@@ -44,7 +44,7 @@ static bool says_nothing_but_gone(const char *text)
 {
     int errnum = nbd_get_errno();
 
-    return !text || errnum == EPIPE || errnum == ECONNRESET ||
+    return !text || errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN ||
            (errnum == ENOTSUP && !is_about_tls(errnum, text));
 }
 
