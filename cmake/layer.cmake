@@ -4,12 +4,6 @@
 # compile.  DEPENDS is public (a header of this layer uses theirs), PRIVATE_DEPENDS is not.
 function(bf_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
-  foreach(source ${ARG_SOURCES})
-    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source}) # BOOTSTRAP: goes when every layer is there
-      message(WARNING "layer ${name}: ${source} is not written yet")
-      return()
-    endif()
-  endforeach()
   add_library(bf_${name} STATIC ${ARG_SOURCES})
   target_include_directories(bf_${name}
     PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include
