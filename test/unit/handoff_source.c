@@ -1,0 +1,687 @@
+#include "handoff/source.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { BITMAPS = 3, DISKS = 2 };
+
+/* A source with a frozen and a recording bitmap on disk 0 and a recording one on disk 1. */
+struct bench {
+    struct bf_source source;
+    struct bf_source_disk disks[DISKS];
+    struct bf_handoff_bitmap bitmaps[BITMAPS];
+    struct bf_source_wish wish; /* the last one */
+};
+
+static void fill(struct bench *bench)
+{
+    static const struct bf_handoff_bitmap offer[BITMAPS] = {
+        {.disk = 0}, {.disk = 0, .recording = true}, {.disk = 1, .recording = true}};
+
+    memset(bench, 0, sizeof *bench);
+    memcpy(bench->bitmaps, offer, sizeof offer);
+}
+
+static void begin(struct bench *bench, enum bf_handoff_kind kind)
+{
+    fill(bench);
+    assert_int_equal(
+        bf_source_init(&bench->source, kind, bench->bitmaps, BITMAPS, bench->disks, DISKS, NULL),
+        0);
+}
+
+static void expect_wish(struct bench *bench, enum bf_source_wish_kind kind)
+{
+    assert_true(bf_source_next(&bench->source, &bench->wish));
+    assert_int_equal(bench->wish.kind, kind);
+}
+
+static void expect_word(struct bench *bench, enum bf_step step)
+{
+    expect_wish(bench, BF_SOURCE_SAY);
+    assert_int_equal(bench->wish.word.step, step);
+    assert_int_equal(bench->wish.word.epoch, bench->source.epoch);
+}
+
+static void expect_record(struct bench *bench, enum bf_mark mark)
+{
+    expect_wish(bench, BF_SOURCE_JOURNAL);
+    assert_int_equal(bench->wish.record.mark, mark);
+    assert_int_equal(bench->wish.record.epoch, bench->source.epoch);
+}
+
+static void expect_nothing(struct bench *bench)
+{
+    assert_false(bf_source_next(&bench->source, &bench->wish));
+}
+
+static void feed(struct bench *bench, struct bf_source_fact fact)
+{
+    assert_int_equal(bf_source_feed(&bench->source, &fact, NULL), 0);
+}
+
+static void event(struct bench *bench, enum bf_source_fact_kind kind)
+{
+    feed(bench, (struct bf_source_fact){.kind = kind});
+}
+
+static void answer(struct bench *bench, enum bf_source_fact_kind kind)
+{
+    feed(bench, (struct bf_source_fact){.kind = kind, .ticket = bench->wish.ticket});
+}
+
+static void hear(struct bench *bench, enum bf_step step)
+{
+    feed(bench, (struct bf_source_fact){.kind = BF_SOURCE_HEARD,
+                                        .word = {.epoch = bench->source.epoch, .step = step}});
+}
+
+static void do_wish(struct bench *bench, enum bf_source_wish_kind kind)
+{
+    expect_wish(bench, kind);
+    answer(bench, BF_SOURCE_DONE);
+}
+
+static void ask(struct bench *bench, enum bf_step step)
+{
+    expect_word(bench, step);
+    expect_nothing(bench);
+    hear(bench, step);
+}
+
+static void go_to_offer(struct bench *bench)
+{
+    expect_record(bench, BF_MARK_BEGUN);
+    expect_nothing(bench);
+    answer(bench, BF_SOURCE_DONE);
+    do_wish(bench, BF_SOURCE_CLEAN);
+}
+
+static void go_through_frozen(struct bench *bench)
+{
+    go_to_offer(bench);
+    ask(bench, BF_STEP_OFFER);
+    expect_wish(bench, BF_SOURCE_SNAPSHOT);
+    assert_int_equal(bench->wish.round, BF_ROUND_FROZEN);
+    answer(bench, BF_SOURCE_DONE);
+    do_wish(bench, BF_SOURCE_SERVE);
+    ask(bench, BF_STEP_FROZEN);
+}
+
+static void ready(struct bench *bench)
+{
+    expect_nothing(bench);
+    feed(bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_READY, .disk = 0});
+    expect_nothing(bench);
+    feed(bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_READY, .disk = 1});
+}
+
+static void go_to_drain(struct bench *bench)
+{
+    go_through_frozen(bench);
+    ready(bench);
+    ask(bench, BF_STEP_ARM);
+    expect_wish(bench, BF_SOURCE_WATCH_DRAIN);
+}
+
+static void drain(struct bench *bench)
+{
+    for (uint32_t disk = 0; disk < DISKS; disk++) {
+        expect_nothing(bench);
+        feed(bench, (struct bf_source_fact){
+                        .kind = BF_SOURCE_DRAINED, .ticket = bench->wish.ticket, .disk = disk});
+    }
+}
+
+static void go_to_installed(struct bench *bench)
+{
+    go_to_drain(bench);
+    drain(bench);
+    expect_wish(bench, BF_SOURCE_SNAPSHOT);
+    assert_int_equal(bench->wish.round, BF_ROUND_RECORDING);
+    assert_false(bench->wish.with_delta);
+    answer(bench, BF_SOURCE_DONE);
+    do_wish(bench, BF_SOURCE_SERVE);
+    ask(bench, BF_STEP_RECORDING);
+    expect_nothing(bench);
+}
+
+static void go_to_sealed(struct bench *bench)
+{
+    go_to_installed(bench);
+    event(bench, BF_SOURCE_PAUSED);
+    expect_wish(bench, BF_SOURCE_INSPECT);
+    answer(bench, BF_SOURCE_INSPECTED);
+    expect_nothing(bench);
+    event(bench, BF_SOURCE_SWITCHED);
+    expect_record(bench, BF_MARK_SEALED);
+    expect_nothing(bench); /* not said before it is durable */
+    answer(bench, BF_SOURCE_DONE);
+    expect_word(bench, BF_STEP_SEAL);
+}
+
+/* --- the whole way -------------------------------------------------------------------------------
+ */
+
+static void test_a_move_goes_step_by_step_to_its_end(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_NONE);
+    go_to_sealed(&bench);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_FROZEN);
+    assert_false(bench.wish.word.with_delta);
+    hear(&bench, BF_STEP_SEAL);
+    expect_record(&bench, BF_MARK_COMMITTED);
+    expect_nothing(&bench); /* nothing is removed before it is durable */
+    answer(&bench, BF_SOURCE_DONE);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_COMMITTED);
+    do_wish(&bench, BF_SOURCE_RETIRE);
+    do_wish(&bench, BF_SOURCE_CLEAN);
+    expect_record(&bench, BF_MARK_ENDED);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_word(&bench, BF_STEP_RETIRED);
+    expect_nothing(&bench);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_ENDED);
+    assert_int_equal(bench.source.outcome, BF_OUTCOME_COMMITTED);
+    hear(&bench, BF_STEP_SEAL); /* it has not heard us */
+    expect_word(&bench, BF_STEP_RETIRED);
+}
+
+static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_FREEZE);
+    go_through_frozen(&bench);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    assert_true(bench.wish.with_delta);
+    answer(&bench, BF_SOURCE_DONE);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_RECORDING);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_INSTALLED);
+    expect_nothing(&bench);
+    event(&bench, BF_SOURCE_PAUSED);
+    ask(&bench, BF_STEP_ARM_PAUSED);
+    expect_wish(&bench, BF_SOURCE_SERVE);
+    assert_int_equal(bench.wish.round, BF_ROUND_DELTA);
+    answer(&bench, BF_SOURCE_DONE);
+    ask(&bench, BF_STEP_DELTA);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_INSTALLED);
+    answer(&bench, BF_SOURCE_INSPECTED);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_FROZEN);
+    event(&bench, BF_SOURCE_SWITCHED);
+    expect_record(&bench, BF_MARK_SEALED);
+    assert_true(bench.wish.record.with_delta);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_word(&bench, BF_STEP_SEAL);
+    assert_true(bench.wish.word.with_delta);
+}
+
+static void test_a_guest_that_is_too_busy_gets_a_delta(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    event(&bench, BF_SOURCE_TOO_BUSY);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    assert_true(bench.wish.with_delta);
+}
+
+/* --- when things go otherwise --------------------------------------------------------------------
+ */
+
+static void test_a_broken_mirror_begins_the_next_epoch(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_VOID, .disk = 1});
+    assert_int_equal(bench.source.epoch, 2);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_NONE);
+    go_to_offer(&bench);
+    expect_word(&bench, BF_STEP_OFFER);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_HEARD,
+                                         .word = {.epoch = 1, .step = BF_STEP_OFFER}});
+    expect_nothing(&bench); /* a word of the older epoch */
+}
+
+static void test_a_mirror_that_breaks_at_the_pause_costs_the_recording_bitmaps(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    event(&bench, BF_SOURCE_PAUSED);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_VOID, .disk = 0});
+    assert_int_equal(bench.source.epoch, 1);
+    assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_MIRROR_FAILED);
+    assert_int_equal(bench.bitmaps[2].drop, BF_DROP_MIRROR_FAILED);
+}
+
+static void test_a_snapshot_in_doubt_is_not_taken_again_when_it_is_there(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    drain(&bench);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    answer(&bench, BF_SOURCE_UNKNOWN);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_INSPECTED,
+                                         .ticket = bench.wish.ticket,
+                                         .snapshots_found = true});
+    expect_wish(&bench, BF_SOURCE_SERVE);
+}
+
+static void test_a_refused_snapshot_goes_without_the_bitmaps_to_blame(void **state)
+{
+    static const uint8_t drops[BITMAPS] = {0, BF_DROP_BITMAP_BUSY, 0};
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    drain(&bench);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    answer(&bench, BF_SOURCE_REFUSED);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    feed(&bench, (struct bf_source_fact){
+                     .kind = BF_SOURCE_INSPECTED, .ticket = bench.wish.ticket, .drops = drops});
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_BITMAP_BUSY);
+    assert_int_equal(bench.bitmaps[2].drop, BF_DROP_NONE);
+}
+
+static void test_a_snapshot_that_is_always_refused_is_given_up(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    drain(&bench);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+        answer(&bench, BF_SOURCE_REFUSED);
+        expect_wish(&bench, BF_SOURCE_INSPECT);
+        answer(&bench, BF_SOURCE_INSPECTED);
+    }
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_SNAPSHOT_REFUSED);
+    assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
+    assert_int_equal(bench.source.state, BF_SOURCE_INSTALLED);
+}
+
+static void test_a_switch_before_the_snapshot_is_too_early(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_through_frozen(&bench);
+    event(&bench, BF_SOURCE_SWITCHED);
+    assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_SWITCHED_EARLY);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+}
+
+static void expect_abort(struct bench *bench, enum bf_drop reason)
+{
+    expect_record(bench, BF_MARK_ABORTING);
+    assert_int_equal(bench->wish.record.reason, reason);
+    answer(bench, BF_SOURCE_DONE);
+    do_wish(bench, BF_SOURCE_CLEAN);
+    ask(bench, BF_STEP_ABORT);
+    expect_record(bench, BF_MARK_ENDED);
+    answer(bench, BF_SOURCE_DONE);
+    assert_int_equal(bench->source.outcome, BF_OUTCOME_ABORTED);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        assert_int_not_equal(bench->bitmaps[i].drop, BF_DROP_NONE);
+}
+
+static void test_an_abort_waits_for_the_transaction(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    drain(&bench);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    event(&bench, BF_SOURCE_ABORT);
+    expect_nothing(&bench);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_abort(&bench, BF_DROP_OPERATOR_ABORT);
+}
+
+static void test_a_guest_that_stays_ends_even_a_sealed_move(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_sealed(&bench);
+    event(&bench, BF_SOURCE_KEPT);
+    expect_abort(&bench, BF_DROP_MIGRATION_FAILED);
+}
+
+static void test_an_operator_cannot_take_a_seal_back(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_sealed(&bench);
+    event(&bench, BF_SOURCE_ABORT);
+    do_wish(&bench, BF_SOURCE_CLEAN);
+    expect_record(&bench, BF_MARK_ENDED);
+    assert_int_equal(bench.wish.record.outcome, BF_OUTCOME_UNCONFIRMED);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_nothing(&bench);
+    hear(&bench, BF_STEP_SEAL); /* nobody knows any more what it stands for */
+    expect_nothing(&bench);
+}
+
+static void test_a_journal_that_fails_keeps_the_seal_unsaid(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    event(&bench, BF_SOURCE_SWITCHED);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    answer(&bench, BF_SOURCE_INSPECTED);
+    expect_record(&bench, BF_MARK_SEALED);
+    answer(&bench, BF_SOURCE_REFUSED);
+    do_wish(&bench, BF_SOURCE_CLEAN);
+    expect_word(&bench, BF_STEP_ABORT);
+    assert_int_equal(bench.source.reason, BF_DROP_JOURNAL_FAILED);
+}
+
+static void test_two_ended_helpers_do_not_talk_for_ever(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_offer(&bench);
+    expect_word(&bench, BF_STEP_OFFER);
+    event(&bench, BF_SOURCE_ABORT);
+    expect_abort(&bench, BF_DROP_OPERATOR_ABORT);
+    hear(&bench, BF_STEP_ABORT);
+    expect_nothing(&bench);
+    hear(&bench, BF_STEP_OFFER);
+    expect_word(&bench, BF_STEP_ABORT);
+}
+
+/* --- the table -----------------------------------------------------------------------------------
+ */
+
+#define FACT(name) (1u << BF_SOURCE_##name)
+
+/* What the header says of the answers to each wish. */
+static unsigned answers_to(enum bf_source_wish_kind wish)
+{
+    switch (wish) {
+    case BF_SOURCE_JOURNAL:
+    case BF_SOURCE_SERVE:
+        return FACT(DONE) | FACT(REFUSED);
+    case BF_SOURCE_SNAPSHOT:
+    case BF_SOURCE_RETIRE:
+        return FACT(DONE) | FACT(REFUSED) | FACT(UNKNOWN);
+    case BF_SOURCE_CLEAN:
+        return FACT(DONE) | FACT(UNKNOWN);
+    case BF_SOURCE_WATCH_DRAIN:
+        return FACT(DRAINED);
+    case BF_SOURCE_INSPECT:
+        return FACT(INSPECTED);
+    case BF_SOURCE_SAY:
+        break;
+    }
+    return 0;
+}
+
+static unsigned legal_in(struct bench *bench)
+{
+    unsigned legal = (1u << BF_SOURCE_DONE) - 1; /* events */
+
+    while (bf_source_next(&bench->source, &bench->wish))
+        legal |= answers_to(bench->wish.kind);
+    return legal;
+}
+
+static void try_pair(unsigned machine_state, unsigned kind)
+{
+    struct bench bench;
+    struct bf_error err = BF_ERROR_INIT;
+    struct bf_source_fact fact = {.kind = (enum bf_source_fact_kind)kind};
+    enum bf_outcome before;
+    unsigned legal;
+    int r;
+
+    begin(&bench, BF_HANDOFF_TRACKER);
+    bench.source.state = (enum bf_source_state)machine_state;
+    legal = legal_in(&bench);
+    fact.ticket = bench.source.ticket;
+    before = bench.source.outcome;
+    r = bf_source_feed(&bench.source, &fact, &err);
+    if (r != (legal & 1u << kind ? 0 : -EPROTO))
+        fail_msg("fact %u in %s: %d", kind,
+                 bf_source_state_name((enum bf_source_state)machine_state), r);
+    if (r < 0 && machine_state <= BF_SOURCE_STOPPED)
+        assert_int_equal(bench.source.reason, BF_DROP_PROTOCOL);
+    if (r < 0 && machine_state > BF_SOURCE_SEALED)
+        assert_int_equal(bench.source.outcome, before);
+}
+
+static void test_every_fact_in_every_state_is_taken_or_fails_the_move(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < BF_NR_SOURCE_STATES; i++) {
+        for (unsigned kind = 0; kind < BF_NR_SOURCE_FACTS; kind++)
+            try_pair(i, kind);
+    }
+}
+
+static void test_late_answers_are_ignored(void **state)
+{
+    struct bench bench;
+    uint32_t old;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    expect_record(&bench, BF_MARK_BEGUN);
+    old = bench.wish.ticket;
+    answer(&bench, BF_SOURCE_DONE);
+    expect_wish(&bench, BF_SOURCE_CLEAN);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_REFUSED, .ticket = old});
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_DONE, .ticket = old});
+    assert_int_equal(bench.source.state, BF_SOURCE_SWEEPING);
+}
+
+static void test_facts_from_outside_the_enums_are_refused(void **state)
+{
+    struct bf_source_fact facts[] = {
+        {.kind = (enum bf_source_fact_kind)99},
+        {.kind = BF_SOURCE_MIRROR_READY, .disk = DISKS},
+        {.kind = BF_SOURCE_MIRROR_VOID, .disk = UINT32_MAX},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct bench bench;
+
+        begin(&bench, BF_HANDOFF_TRACKER);
+        assert_int_equal(bf_source_feed(&bench.source, &facts[i], NULL), -EPROTO);
+        assert_int_equal(bench.source.reason, BF_DROP_PROTOCOL);
+    }
+}
+
+static void test_a_reason_from_a_newer_peer_still_drops(void **state)
+{
+    static const uint8_t drops[BITMAPS] = {0, 250, BF_DROP_NODE_MISSING};
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_offer(&bench);
+    expect_word(&bench, BF_STEP_OFFER);
+    feed(&bench,
+         (struct bf_source_fact){.kind = BF_SOURCE_HEARD,
+                                 .word = {.epoch = 1, .step = BF_STEP_OFFER, .drops = drops}});
+    assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_PROTOCOL);
+    assert_int_equal(bench.bitmaps[2].drop, BF_DROP_NODE_MISSING);
+}
+
+/* --- after a restart -----------------------------------------------------------------------------
+ */
+
+static int resume(struct bench *bench, enum bf_mark mark)
+{
+    struct bf_record record = {.mark = mark, .epoch = 5, .reason = BF_DROP_OPERATOR_ABORT};
+
+    fill(bench);
+    if (mark == BF_MARK_ABORTING)
+        record.outcome = BF_OUTCOME_ABORTED;
+    return bf_source_resume(&bench->source, BF_HANDOFF_TRACKER, bench->bitmaps, BITMAPS,
+                            bench->disks, DISKS, &record, NULL);
+}
+
+static void inspected(struct bench *bench, enum bf_source_guest guest)
+{
+    expect_wish(bench, BF_SOURCE_INSPECT);
+    feed(bench, (struct bf_source_fact){
+                    .kind = BF_SOURCE_INSPECTED, .ticket = bench->wish.ticket, .guest = guest});
+}
+
+static void test_a_restart_with_the_guest_here_begins_the_next_epoch(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(resume(&bench, BF_MARK_BEGUN), 0);
+    inspected(&bench, BF_SOURCE_GUEST_HERE);
+    assert_int_equal(bench.source.epoch, 6);
+    expect_record(&bench, BF_MARK_BEGUN);
+}
+
+static void test_a_restart_after_the_switch_carries_nothing(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(resume(&bench, BF_MARK_BEGUN), 0);
+    inspected(&bench, BF_SOURCE_GUEST_LEFT);
+    expect_record(&bench, BF_MARK_SEALED);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        assert_int_equal(bench.bitmaps[i].drop, BF_DROP_SOURCE_BLIND);
+}
+
+static void test_a_restart_without_qemu_gives_up(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(resume(&bench, BF_MARK_BEGUN), 0);
+    inspected(&bench, BF_SOURCE_GUEST_LOST);
+    expect_abort(&bench, BF_DROP_SOURCE_QEMU_GONE);
+}
+
+static void test_a_restart_after_the_seal_says_it_again(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(resume(&bench, BF_MARK_SEALED), 0);
+    inspected(&bench, BF_SOURCE_GUEST_LEFT);
+    expect_word(&bench, BF_STEP_SEAL);
+    assert_int_equal(resume(&bench, BF_MARK_SEALED), 0);
+    inspected(&bench, BF_SOURCE_GUEST_LOST);
+    expect_word(&bench, BF_STEP_SEAL);
+    assert_int_equal(resume(&bench, BF_MARK_SEALED), 0);
+    inspected(&bench, BF_SOURCE_GUEST_HERE);
+    expect_abort(&bench, BF_DROP_MIGRATION_FAILED);
+}
+
+static void test_a_restart_finishes_what_was_decided(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(resume(&bench, BF_MARK_COMMITTED), 0);
+    expect_wish(&bench, BF_SOURCE_RETIRE);
+    assert_int_equal(resume(&bench, BF_MARK_ABORTING), 0);
+    do_wish(&bench, BF_SOURCE_CLEAN);
+    expect_word(&bench, BF_STEP_ABORT);
+    assert_int_equal(resume(&bench, BF_MARK_ARMED), -EINVAL);
+    assert_int_equal(resume(&bench, BF_MARK_COMMITTING), -EINVAL);
+    assert_int_equal(resume(&bench, (enum bf_mark)77), -EINVAL);
+}
+
+static void test_offers_out_of_bounds_are_refused(void **state)
+{
+    struct bench bench;
+    struct bf_error err = BF_ERROR_INIT;
+
+    (void)state;
+    fill(&bench);
+    assert_int_equal(bf_source_init(&bench.source, BF_HANDOFF_TRACKER, bench.bitmaps, BITMAPS,
+                                    bench.disks, 1, &err),
+                     -EINVAL);
+    bf_error_clear(&err);
+    assert_int_equal(bf_source_init(&bench.source, BF_HANDOFF_TRACKER, bench.bitmaps,
+                                    BF_HANDOFF_BITMAPS_MAX + 1, bench.disks, DISKS, &err),
+                     -E2BIG);
+    assert_int_equal(err.code, BF_E_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_move_goes_step_by_step_to_its_end),
+        cmocka_unit_test(test_freeze_arms_at_the_pause_and_sends_the_delta),
+        cmocka_unit_test(test_a_guest_that_is_too_busy_gets_a_delta),
+        cmocka_unit_test(test_a_broken_mirror_begins_the_next_epoch),
+        cmocka_unit_test(test_a_mirror_that_breaks_at_the_pause_costs_the_recording_bitmaps),
+        cmocka_unit_test(test_a_snapshot_in_doubt_is_not_taken_again_when_it_is_there),
+        cmocka_unit_test(test_a_refused_snapshot_goes_without_the_bitmaps_to_blame),
+        cmocka_unit_test(test_a_snapshot_that_is_always_refused_is_given_up),
+        cmocka_unit_test(test_a_switch_before_the_snapshot_is_too_early),
+        cmocka_unit_test(test_an_abort_waits_for_the_transaction),
+        cmocka_unit_test(test_a_guest_that_stays_ends_even_a_sealed_move),
+        cmocka_unit_test(test_an_operator_cannot_take_a_seal_back),
+        cmocka_unit_test(test_a_journal_that_fails_keeps_the_seal_unsaid),
+        cmocka_unit_test(test_two_ended_helpers_do_not_talk_for_ever),
+        cmocka_unit_test(test_every_fact_in_every_state_is_taken_or_fails_the_move),
+        cmocka_unit_test(test_late_answers_are_ignored),
+        cmocka_unit_test(test_facts_from_outside_the_enums_are_refused),
+        cmocka_unit_test(test_a_reason_from_a_newer_peer_still_drops),
+        cmocka_unit_test(test_a_restart_with_the_guest_here_begins_the_next_epoch),
+        cmocka_unit_test(test_a_restart_after_the_switch_carries_nothing),
+        cmocka_unit_test(test_a_restart_without_qemu_gives_up),
+        cmocka_unit_test(test_a_restart_after_the_seal_says_it_again),
+        cmocka_unit_test(test_a_restart_finishes_what_was_decided),
+        cmocka_unit_test(test_offers_out_of_bounds_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
