@@ -29,7 +29,7 @@ static void pump(struct world *world)
             .kind = (uint8_t)wish.kind,
             .round = (uint8_t)wish.round,
             .with_delta = wish.with_delta,
-            .record = wish.record,
+            .record = keep_record(&wish.record),
         };
         for (unsigned i = 0; i < BITMAPS; i++)
             world->dest_action.drops[i] = world->dest_bitmaps[i].drop;
@@ -72,6 +72,16 @@ static void hear_first(struct world *world, const struct wire_word *word)
                        NULL);
     pump(world);
     unbind(world);
+}
+
+void dest_arrive(struct world *world, const struct wire_word *word)
+{
+    struct bf_word heard = {word->epoch, (enum bf_step)word->step, word->with_delta, word->drops};
+
+    if (world->dest_helper == HELPER_NONE)
+        hear_first(world, word);
+    else
+        dest_feed(world, &(struct bf_dest_fact){.kind = BF_DEST_HEARD, .word = heard});
 }
 
 /* --- carrying out --------------------------------------------------------------------------------
@@ -469,6 +479,7 @@ static void renew_notices(struct world *world)
 bool dest_restart(struct world *world, unsigned unused)
 {
     const struct journal *journal = &world->dest_journal;
+    struct bf_record record = kept(&journal->record);
 
     (void)unused;
     if (world->dest_helper != HELPER_DEAD)
@@ -480,74 +491,9 @@ bool dest_restart(struct world *world, unsigned unused)
     }
     world->dest_helper = HELPER_ALIVE;
     fill_bitmaps(world, journal->drops);
-    (void)bf_dest_resume(&world->dest, world->dest_bitmaps, world->settings.nr_bitmaps,
-                         &journal->record, NULL);
+    (void)bf_dest_resume(&world->dest, world->dest_bitmaps, world->settings.nr_bitmaps, &record,
+                         NULL);
     pump(world);
     unbind(world);
-    return true;
-}
-
-/* --- the network ---------------------------------------------------------------------------------
- */
-
-void put_on_wire(struct world *world, unsigned direction, const struct bf_word *word,
-                 const struct bf_handoff_bitmap *bitmaps)
-{
-    struct wire_word *wire = world->wire[direction];
-    struct wire_word new = {.used = 1,
-                            .epoch = (uint8_t)word->epoch,
-                            .step = (uint8_t)word->step,
-                            .with_delta = word->with_delta};
-
-    for (unsigned i = 0; i < BITMAPS; i++)
-        new.drops[i] = bitmaps[i].drop;
-    for (unsigned i = 0; i < WIRE; i++) {
-        if (!wire[i].used || memcmp(&wire[i], &new, sizeof new) == 0) {
-            wire[i] = new;
-            return;
-        }
-    }
-    memmove(wire, wire + 1, (WIRE - 1) * sizeof *wire);
-    wire[WIRE - 1] = new;
-}
-
-static void arrive(struct world *world, unsigned direction, struct wire_word word)
-{
-    struct bf_word heard = {word.epoch, (enum bf_step)word.step, word.with_delta, word.drops};
-
-    if (world->settings.breakage == BREAK_TRUST_OLD_EPOCH && direction == 1)
-        heard.epoch = world->source.epoch;
-    if (direction == 1)
-        source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_HEARD, .word = heard});
-    else if (world->dest_helper == HELPER_NONE)
-        hear_first(world, &word);
-    else
-        dest_feed(world, &(struct bf_dest_fact){.kind = BF_DEST_HEARD, .word = heard});
-}
-
-bool deliver(struct world *world, unsigned which)
-{
-    struct wire_word word = world->wire[which / WIRE][which % WIRE];
-
-    if (!word.used)
-        return false;
-    world->wire[which / WIRE][which % WIRE] = (struct wire_word){0};
-    arrive(world, which / WIRE, word);
-    return true;
-}
-
-bool lose(struct world *world, unsigned which)
-{
-    if (!world->wire[which / WIRE][which % WIRE].used)
-        return false;
-    world->wire[which / WIRE][which % WIRE] = (struct wire_word){0};
-    return true;
-}
-
-bool duplicate(struct world *world, unsigned which)
-{
-    if (!world->wire[which / WIRE][which % WIRE].used)
-        return false;
-    arrive(world, which / WIRE, world->wire[which / WIRE][which % WIRE]);
     return true;
 }

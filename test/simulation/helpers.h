@@ -28,7 +28,13 @@ bool dest_notice(struct world *world, unsigned unused);
 bool dest_crash(struct world *world, unsigned carried_out);
 bool dest_restart(struct world *world, unsigned unused);
 bool dest_tell(struct world *world, unsigned fact);
+void dest_arrive(struct world *world, const struct wire_word *word);
 
+/* records.c */
+struct kept_record keep_record(const struct bf_record *record);
+struct bf_record kept(const struct kept_record *record);
+
+/* wire.c */
 bool deliver(struct world *world, unsigned which);
 bool lose(struct world *world, unsigned which);
 bool duplicate(struct world *world, unsigned which);

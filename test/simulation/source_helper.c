@@ -38,7 +38,7 @@ static void start_action(struct world *world, const struct bf_source_wish *wish)
         .kind = (uint8_t)wish->kind,
         .round = (uint8_t)wish->round,
         .with_delta = wish->with_delta,
-        .record = wish->record,
+        .record = keep_record(&wish->record),
     };
     for (unsigned i = 0; i < BITMAPS; i++)
         world->source_action.drops[i] = world->source_bitmaps[i].drop;
@@ -170,7 +170,7 @@ static void clean(struct world *world)
     memset(world->delta, 0, sizeof world->delta);
 }
 
-static void keep_record(struct journal *journal, const struct action *action)
+static void write_journal(struct journal *journal, const struct action *action)
 {
     journal->written = 1;
     journal->record = action->record;
@@ -184,7 +184,7 @@ static void carry_out(struct world *world)
     action->carried_out = 1;
     switch ((int)action->kind) {
     case BF_SOURCE_JOURNAL:
-        keep_record(&world->source_journal, action);
+        write_journal(&world->source_journal, action);
         break;
     case BF_SOURCE_SNAPSHOT:
         action->failed = !snapshot_possible(world, action->round);
@@ -419,6 +419,7 @@ static void renew_notices(struct world *world)
 bool source_restart(struct world *world, unsigned unused)
 {
     const struct journal *journal = &world->source_journal;
+    struct bf_record record = kept(&journal->record);
 
     (void)unused;
     if (world->source_helper != HELPER_DEAD)
@@ -437,7 +438,7 @@ bool source_restart(struct world *world, unsigned unused)
                                        .drop = journal->drops[i]};
     (void)bf_source_resume(&world->source, world->settings.kind, world->source_bitmaps,
                            world->settings.nr_bitmaps, world->source_disks,
-                           world->settings.nr_disks, &journal->record, NULL);
+                           world->settings.nr_disks, &record, NULL);
     note_generations(world, world->watched_generation);
     pump(world);
     unbind(world);

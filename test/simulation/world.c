@@ -304,15 +304,73 @@ static uint64_t mix(uint64_t hash, uint64_t word)
     return hash ^ (hash >> 29);
 }
 
-uint64_t world_hash(const struct world *world)
+static uint64_t mix_bytes(uint64_t hash, const void *bytes, size_t nr_bytes)
 {
-    const unsigned char *bytes = (const unsigned char *)world;
-    uint64_t hash = UINT64_C(0x243f6a8885a308d3);
-    uint64_t word;
+    const unsigned char *from = bytes;
+    uint64_t word = 0;
 
-    for (size_t at = 0; at + sizeof word <= offsetof(struct world, broken); at += sizeof word) {
-        memcpy(&word, bytes + at, sizeof word);
+    for (; nr_bytes >= sizeof word; from += sizeof word, nr_bytes -= sizeof word) {
+        memcpy(&word, from, sizeof word);
         hash = mix(hash, word);
     }
-    return hash;
+    word = 0;
+    memcpy(&word, from, nr_bytes);
+    return mix(hash, word);
+}
+
+/* Field by field: there is padding between them, which nobody fills. */
+static uint64_t mix_source(uint64_t hash, const struct bf_source *source)
+{
+    const uint64_t words[] = {
+        source->state,
+        source->outcome,
+        source->reason,
+        source->epoch,
+        source->step,
+        source->resumed_from,
+        source->giving_up,
+        source->tries,
+        (uint64_t)source->copies_left | (uint64_t)source->asked << 1 | (uint64_t)source->say << 2 |
+            (uint64_t)source->with_delta << 3 | (uint64_t)source->paused << 4 |
+            (uint64_t)source->switched << 5 | (uint64_t)source->voided << 6 |
+            (uint64_t)source->too_busy << 7,
+    };
+
+    return mix_bytes(hash, words, sizeof words);
+}
+
+static uint64_t mix_dest(uint64_t hash, const struct bf_dest *dest)
+{
+    const uint64_t words[] = {
+        dest->state,
+        dest->outcome,
+        dest->reason,
+        dest->epoch,
+        dest->step,
+        dest->next_epoch,
+        dest->wanted,
+        dest->resumed_from,
+        dest->giving_up,
+        dest->tries,
+        (uint64_t)dest->asked | (uint64_t)dest->say << 1 | (uint64_t)dest->armed << 2 |
+            (uint64_t)dest->deltas << 3 | (uint64_t)dest->with_delta << 4 |
+            (uint64_t)dest->guest_runs << 5 | (uint64_t)dest->published << 6,
+    };
+
+    return mix_bytes(hash, words, sizeof words);
+}
+
+uint64_t world_hash(const struct world *world)
+{
+    uint64_t hash = UINT64_C(0x243f6a8885a308d3);
+
+    /* up to the machines it is all bytes */
+    hash = mix_bytes(hash, world, offsetof(struct world, wire) + sizeof world->wire);
+    hash = mix_source(hash, &world->source);
+    hash = mix_dest(hash, &world->dest);
+    hash = mix_bytes(hash, world->source_disks, sizeof world->source_disks);
+    hash = mix_bytes(hash, world->source_bitmaps, sizeof world->source_bitmaps);
+    hash = mix_bytes(hash, world->dest_bitmaps, sizeof world->dest_bitmaps);
+    return mix(hash, (uint64_t)world->writes_left << 16 | (uint64_t)world->faults_left << 8 |
+                         world->nudges_left);
 }

@@ -91,6 +91,16 @@ struct wire_word {
     uint8_t drops[BITMAPS];
 };
 
+/** A bf_record in bytes, without padding: worlds are compared byte by byte. */
+struct kept_record {
+    uint8_t mark;
+    uint8_t outcome;
+    uint8_t reason;
+    uint8_t epoch;
+    uint8_t with_delta;
+    uint8_t published;
+};
+
 /** A wish that is being carried out. */
 struct action {
     uint8_t active;
@@ -101,13 +111,13 @@ struct action {
     uint8_t with_delta;
     uint8_t late; /* ARM: the guest ran before */
     uint8_t drops[BITMAPS];
-    struct bf_record record;
+    struct kept_record record;
 };
 
 struct journal {
     uint8_t written;
     uint8_t drops[BITMAPS];
-    struct bf_record record;
+    struct kept_record record;
 };
 
 enum helper { HELPER_NONE, HELPER_ALIVE, HELPER_DEAD };
