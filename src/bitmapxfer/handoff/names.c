@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const role_names[BF_NR_ROLES] = {"snapshot", "delta", "tracker"};
+static const char *const role_names[BF_NR_TEMPORARY_ROLES] = {"snapshot", "delta", "tracker"};
 
 const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
                                      char buf[BF_TEMPORARY_NAME_MAX + 1])
@@ -18,11 +18,11 @@ const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
     return buf;
 }
 
-static bool role_parse(const char *text, enum bf_role *ret_role)
+static bool role_parse(const char *text, enum bf_temporary_role *ret_role)
 {
-    for (unsigned role = 0; role < BF_NR_ROLES; role++) {
+    for (unsigned role = 0; role < BF_NR_TEMPORARY_ROLES; role++) {
         if (strcmp(text, role_names[role]) == 0) {
-            *ret_role = (enum bf_role)role;
+            *ret_role = (enum bf_temporary_role)role;
             return true;
         }
     }

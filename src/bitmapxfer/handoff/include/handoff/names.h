@@ -21,17 +21,17 @@ enum {
     BF_TEMPORARY_NAME_MAX = 80, /* 13 + 32 + 10 + 8 + 10 bytes and three dots, rounded up */
 };
 
-enum bf_role {
+enum bf_temporary_role {
     BF_ROLE_SNAPSHOT, /* both sides, index of the bitmap; disabled */
     BF_ROLE_DELTA,    /* both sides, index of the disk; records on the source until it is read */
     BF_ROLE_TRACKER,  /* destination, index of the disk; recording */
-    BF_NR_ROLES
+    BF_NR_TEMPORARY_ROLES
 };
 
 struct bf_temporary_name {
     uint8_t move_id[BF_MOVE_ID_BYTES];
     uint32_t epoch;
-    enum bf_role role;
+    enum bf_temporary_role role;
     uint32_t index;
 };
 
