@@ -10,7 +10,13 @@
     X(pull)                                                                                        \
     X(archive)                                                                                     \
     X(restore)                                                                                     \
-    X(verify)
+    X(verify)                                                                                      \
+    X(start)                                                                                       \
+    X(expect)                                                                                      \
+    X(wait)                                                                                        \
+    X(status)                                                                                      \
+    X(list)                                                                                        \
+    X(abort)
 
 #define BF_DECLARE_COMMAND(name) extern const struct bf_command bf_##name##_command;
 BF_COMMANDS(BF_DECLARE_COMMAND)

@@ -52,7 +52,7 @@ static void draw(struct bf_meter *meter, uint64_t done_bytes, uint64_t total_byt
     char bar[BAR_COLUMNS + 1];
     char rate[BF_SIZE_TEXT_MAX];
     double part = total_bytes > 0 ? (double)done_bytes / (double)total_bytes : 0;
-    size_t filled = (size_t)(part * BAR_COLUMNS);
+    size_t filled = (size_t)(part * (double)BAR_COLUMNS);
 
     memset(bar, ' ', BAR_COLUMNS);
     memset(bar, '=', filled < BAR_COLUMNS ? filled : BAR_COLUMNS);

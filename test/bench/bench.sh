@@ -170,6 +170,13 @@ run_nbdcopy_digest() {
     "$@" bash -ec 'nbdcopy "$1" copied.raw && sha256sum copied.raw' - "$(uri "$pattern.memory")"
 }
 
+# shellcheck disable=SC2016
+run_nbdcopy_exports() {
+    "$@" bash -ec 'for bitmap in "${@:2}"; do
+        nbdcopy "${1/@/$bitmap}" null:
+    done' - "$(uri "$pattern" "$pattern/@")" "${bitmaps[@]}"
+}
+
 run_bits_carrier() {
     local exports
     mapfile -t exports <"$pattern.exports"
@@ -181,8 +188,8 @@ run_nbdcopy_file() {
     "$@" nbdcopy --flush "$(uri "$pattern.memory")" copied.raw
 }
 
-contestants=(carry qemu_img qemu_img_view read write install bits nbdcopy nbdcopy_digest bits_carrier
-    nbdcopy_file)
+contestants=(carry qemu_img qemu_img_view read write install bits nbdcopy nbdcopy_digest
+    nbdcopy_exports bits_carrier nbdcopy_file)
 
 label() {
     printf '{"pattern":"%s","%s":"%s"}' "$pattern" "$1" "$2"

@@ -19,6 +19,8 @@ def races: [
      what: "pull the bits, count, digest / nbdcopy to null:"},
     {who: "bits", peer: "nbdcopy_digest", below: null,
      what: "pull the bits, count, digest / nbdcopy to a file, sha256sum of it"},
+    {who: "bits", peer: "nbdcopy_exports", below: null,
+     what: "pull the bits, count, digest / nbdcopy of the same ten exports to null:"},
     {who: "bits_carrier", peer: "nbdcopy_file", below: 1.5,
      what: "pull the bits into a carrier / nbdcopy --flush to a file"}
 ];

@@ -4,15 +4,17 @@
 . "$(dirname "$0")/cli_lib.sh"
 
 mapfile -t commands < <("$BITFERRY" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
-equal "inspect serve pull archive restore verify" "${commands[*]}" commands
+equal "inspect serve pull archive restore verify start expect wait status list abort" "${commands[*]}" commands
 for command in "${commands[@]}"; do
     "$BITFERRY" "$command" --help >"$scratch/help"
     grep -q "^Usage: bitferry $command " "$scratch/help" || die "$command --help"
     grep -q -- '--json' "$scratch/help" || die "$command --help lists no common options"
     ! grep -qE '.{81}' "$scratch/help" || die "$command --help is wider than 80 columns"
-    fails_with 2 "^bitferry: $command: " "$BITFERRY" "$command"
+    mistake=() # for most it is one to say nothing
+    case $command in status | list) mistake=(x y) ;; esac
+    fails_with 2 "^bitferry: $command: " "$BITFERRY" "$command" "${mistake[@]}"
     fails_with 2 "did you mean --verbose" "$BITFERRY" "$command" --verbos
-    equal "2 USAGE" "$("$BITFERRY" "$command" --json 2>/dev/null >"$scratch/json" || echo $? "$(jq -r .error.code "$scratch/json")")" \
+    equal "2 USAGE" "$("$BITFERRY" "$command" "${mistake[@]}" --json 2>/dev/null >"$scratch/json" || echo $? "$(jq -r .error.code "$scratch/json")")" \
         "$command --json"
 done
 ok "every command has help and names mistakes"

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# fresh_root.sh SUITE [--tests-only] [--keep] [-- COMMAND...]: the demo and the tests as a stranger runs them, on a bare Debian.
+# fresh_root.sh SUITE [--quick] [--keep]: the demo and the tests as a stranger runs them, on a bare Debian.
 #
 # Makes a root with `debootstrap --variant=minbase SUITE`, puts a clean clone of HEAD into it and runs
-# `./dev demo` and `./dev test --quick` there, in a process namespace of its own, so that nothing is left
-# behind.  --tests-only leaves out the demo; --keep keeps the root for a look.
+# `./dev demo` and `./dev test` there, in a process namespace of its own, so that nothing is left behind.
+# --quick runs `./dev test --quick` only; --keep keeps the root for a look.
 set -euo pipefail
 
 suite=$1
 shift
-demo=yes
+commands='./dev demo && ./dev test'
 keep=
 while [ $# -gt 0 ]; do
     case $1 in
-    --tests-only) demo= ;;
+    --quick) commands='./dev test --quick' ;;
     --keep) keep=yes ;;
     *)
         printf 'unknown option: %s\n' "$1" >&2
@@ -69,5 +69,5 @@ unshare --mount --pid --fork --kill-child bash -c '
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o mode=1777 none "$root/tmp"
     exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" \
-        LANG=C.UTF-8 bash -c "cd /root/bitferry && { [ -z \"$2\" ] || ./dev demo; } && ./dev test --quick"
-' fresh-root "$root" "$demo"
+        LANG=C.UTF-8 bash -c "cd /root/bitferry && $2"
+' fresh-root "$root" "$commands"

@@ -229,11 +229,8 @@ int bf_change_plan_new(const struct bf_stage *stage, int overlay_fd,
     if (r == 0)
         r = plan_all(&planner, extents, nr_extents, err);
     if (r == 0) {
-        uint64_t cluster_bytes = planner.before.refcounts->cluster_bytes;
-
+        plan->cluster_bytes = planner.before.refcounts->cluster_bytes;
         plan->refcount_bits = planner.before.refcounts->refcount_bits;
-        plan->file_end_bytes =
-            bf_div_round_up_u64(plan->file_end_bytes, cluster_bytes) * cluster_bytes;
         *ret_plan = bf_steal_ptr(&plan);
     }
     close_state(&planner.before);

@@ -19,7 +19,8 @@ struct bf_change {
 
 struct bf_change_plan {
     unsigned refcount_bits;
-    uint64_t file_end_bytes;   /* how long the image file has to be, at least */
+    uint64_t cluster_bytes;
+    uint64_t file_end_bytes;   /* where the last of what QEMU wrote ends */
     struct bf_change *changes; /* in order of the image */
     size_t nr_changes;
     size_t nr_allocated;

@@ -127,18 +127,6 @@ static int look_for_existing(struct install *install, struct bf_error *err)
     return r;
 }
 
-static uint64_t new_packed_bytes(const struct install *install, uint64_t disk_size_bytes)
-{
-    uint64_t sum_bytes = 0;
-
-    for (size_t i = 0; i < install->options->nr_bitmaps; i++) {
-        struct bf_geometry geometry = {disk_size_bytes,
-                                       install->options->bitmaps[i].granularity_bytes};
-        sum_bytes += bf_geometry_packed_bytes(&geometry);
-    }
-    return sum_bytes;
-}
-
 static int prepare(struct install *install, struct bf_error *err)
 {
     const struct bf_install_options *options = install->options;
@@ -150,10 +138,8 @@ static int prepare(struct install *install, struct bf_error *err)
     if (r == 0)
         r = bf_reader_open_path(options->carrier_path, 0, &carrier, err);
     if (r == 0)
-        r = bf_target_image_look(
-            options->image_path, options->key_file,
-            new_packed_bytes(install, bf_reader_image(carrier)->virtual_size_bytes),
-            &install->image, err);
+        r = bf_target_image_look(options->image_path, options->key_file, options->bitmaps,
+                                 options->nr_bitmaps, &install->image, err);
     if (r == 0)
         r = expect_all(install, carrier, err);
     if (r == 0)
@@ -203,13 +189,13 @@ static int prove_stored(const struct install *install, struct bf_storage_daemon 
                         struct bf_error *err)
 {
     struct bf_error why = BF_ERROR_INIT;
-    int r = bf_load_close(daemon, "target", err);
+    int r = bf_load_close(daemon, "target", &why);
 
     if (r == 0)
-        r = bf_load_open_target(daemon, target_node(install, true), err);
+        r = bf_load_open_target(daemon, target_node(install, true), &why);
+    if (r == 0)
+        r = bf_load_prove(daemon, install->items, install->options->nr_bitmaps, &why);
     if (r < 0)
-        return r;
-    if (bf_load_prove(daemon, install->items, install->options->nr_bitmaps, &why) < 0)
         return explain_loss(daemon, &why, err);
     return bf_load_close(daemon, "target", err);
 }

@@ -210,8 +210,11 @@ static bool judge(struct replay *replay, bool *ret_switched)
     for (size_t at = 0; at < replay->nr_bytes;) {
         struct record record = decode_record(replay->records + at);
         const uint8_t *before = replay->records + at + sizeof record;
-        enum piece_state state = state_of(replay, &record, before, before + record.nr_bytes);
+        enum piece_state state;
 
+        if (record.nr_bytes > BF_CHANGE_MAX_BYTES)
+            return false;
+        state = state_of(replay, &record, before, before + record.nr_bytes);
         if (state == PIECE_OTHER)
             return false;
         if (record.kind == BF_CHANGE_HEADER) {

@@ -93,39 +93,57 @@ static int write_kind(struct publisher *publisher, enum bf_change_kind kind,
     return 0;
 }
 
-/* Make sure that the file system has room for every cluster to be written, before anything is. */
-static int reserve_space(const struct publisher *publisher, struct bf_error *err)
+static int no_room(const struct publisher *publisher, int errnum, struct bf_error *err)
 {
-    const struct bf_stage *stage = publisher->stage;
-    uint64_t end_bytes = publisher->plan->file_end_bytes;
     uint64_t needed_bytes = 0;
     char text[BF_SIZE_TEXT_MAX];
-    int failed = 0;
 
-    if (stage->image.block_device)
-        return 0; /* QEMU already found it to be large enough: the overlay is no larger */
     for (size_t i = 0; i < publisher->plan->nr_changes; i++) {
-        const struct bf_change *change = &publisher->plan->changes[i];
+        if (publisher->plan->changes[i].kind == BF_CHANGE_FREE)
+            needed_bytes += publisher->plan->changes[i].where.length_bytes;
+    }
+    return bf_error_set_errno(err, errnum, "no room in %s for the %s that the bitmaps need",
+                              image_name(publisher), bf_size_text(needed_bytes, text));
+}
 
-        if (change->kind != BF_CHANGE_FREE)
-            continue;
-        needed_bytes += change->where.length_bytes;
-        if (failed == 0 && fallocate(stage->image.fd, 0, (off_t)change->where.image_offset_bytes,
-                                     (off_t)change->where.length_bytes) < 0)
-            failed = errno;
+/* Give the file the clusters that are to be written, and its length.  Returns 0 or an errno. */
+static int allocate(const struct publisher *publisher)
+{
+    const struct bf_change_plan *plan = publisher->plan;
+    const struct bf_image_file *image = &publisher->stage->image;
+    uint64_t end_bytes =
+        bf_div_round_up_u64(plan->file_end_bytes, plan->cluster_bytes) * plan->cluster_bytes;
+
+    for (size_t i = 0; i < plan->nr_changes; i++) {
+        const struct bf_staged_extent *where = &plan->changes[i].where;
+
+        if (plan->changes[i].kind == BF_CHANGE_FREE &&
+            fallocate(image->fd, 0, (off_t)where->image_offset_bytes, (off_t)where->length_bytes) <
+                0 &&
+            errno != EOPNOTSUPP)
+            return errno;
     }
-    if (failed == 0 || failed == EOPNOTSUPP) {
-        failed = 0;
-        if (end_bytes > stage->image.file_bytes && ftruncate(stage->image.fd, (off_t)end_bytes) < 0)
-            failed = errno;
-    }
-    if (failed == 0)
+    if (end_bytes > image->file_bytes && ftruncate(image->fd, (off_t)end_bytes) < 0)
+        return errno;
+    return 0;
+}
+
+/* Make sure that there is room for every cluster to be written, before anything is. */
+static int reserve_space(const struct publisher *publisher, struct bf_error *err)
+{
+    const struct bf_image_file *image = &publisher->stage->image;
+    int errnum;
+
+    if (image->block_device)
+        return publisher->plan->file_end_bytes > image->file_bytes ? no_room(publisher, ENOSPC, err)
+                                                                   : 0;
+    errnum = allocate(publisher);
+    if (errnum == 0)
         return 0;
-    if (ftruncate(stage->image.fd, (off_t)stage->image.file_bytes) < 0)
+    if (ftruncate(image->fd, (off_t)image->file_bytes) < 0)
         return bf_error_set_errno(err, errno, "cannot give back the space of %s",
                                   image_name(publisher));
-    return bf_error_set_errno(err, failed, "no room for the bitmaps in %s, which would grow by %s",
-                              image_name(publisher), bf_size_text(needed_bytes, text));
+    return no_room(publisher, errnum, err);
 }
 
 static int write_before_switch(struct publisher *publisher, struct bf_error *err)

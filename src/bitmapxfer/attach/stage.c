@@ -8,13 +8,18 @@
 
 enum { SECTOR_BYTES = 512 };
 
+/* Small clusters copy least; but QEMU's limit of 32 MiB for an L1 table ends them at 8 TiB. */
+#define SMALL_CLUSTERS_MAX_BYTES (UINT64_C(1) << 40)
+
 static int make_overlay(struct bf_stage *stage, uint64_t growth_bytes, struct bf_error *err)
 {
     char size[32];
-    uint64_t size_bytes = stage->image.file_bytes + (stage->image.block_device ? 0 : growth_bytes);
-    const char *const argv[] = {
-        "qemu-img",          "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k",
-        stage->overlay_path, size,     NULL};
+    uint64_t size_bytes = stage->image.file_bytes + growth_bytes;
+    const char *cluster_size =
+        size_bytes <= SMALL_CLUSTERS_MAX_BYTES ? "cluster_size=4k" : "cluster_size=64k";
+    const char *const argv[] = {"qemu-img", "create", "-q",         "-f",
+                                "qcow2",    "-o",     cluster_size, stage->overlay_path,
+                                size,       NULL};
 
     size_bytes = bf_div_round_up_u64(size_bytes, SECTOR_BYTES) * SECTOR_BYTES;
     (void)snprintf(size, sizeof size, "%llu", (unsigned long long)size_bytes);

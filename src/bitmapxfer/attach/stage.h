@@ -27,8 +27,9 @@ struct bf_stage {
 };
 
 /** Lock the image for writing and make an overlay that can take @growth_bytes beyond the end of the
- * image file (a block device does not grow).  Errors: IMAGE_IN_USE, READ_ONLY, PERMISSION,
- * NO_SPACE, CHILD_FAILED. */
+ *  image file.  (It has to be enough: what QEMU writes past the end of the overlay is lost without
+ * an error, measured on 7.2; the proof would then find the bitmaps missing.)  Errors: IMAGE_IN_USE,
+ *  READ_ONLY, NO_SPACE, CHILD_FAILED. */
 int bf_stage_open(struct bf_work_folder *folder, uint64_t growth_bytes, uint64_t deadline_ms,
                   struct bf_stage **ret_stage, struct bf_error *err);
 void bf_stage_close(struct bf_stage *stage);

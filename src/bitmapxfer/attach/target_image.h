@@ -2,7 +2,7 @@
 #ifndef TARGET_IMAGE_H
 #define TARGET_IMAGE_H
 
-#include "base/error.h"
+#include "attach/install.h"
 
 #include <stdint.h>
 
@@ -13,11 +13,11 @@ struct bf_target_image {
     const char *encryption;       /* NULL, "aes" or "luks" */
 };
 
-/** Look at the image (which must not be in use) and see that it can be staged at all, when bitmaps
- * of
- *  @new_packed_bytes in all are to come into it.  Errors: as bf_reader_open_path(); IMAGE_CORRUPT
- * if it is marked dirty or corrupt; USAGE if it is encrypted and @key_file is NULL. */
-int bf_target_image_look(const char *path, const char *key_file, uint64_t new_packed_bytes,
+/** Look at the image (which must not be in use) and see that it can be staged at all, when @bitmaps
+ * are to come into it.  Errors: as bf_reader_open_path(); IMAGE_CORRUPT if it is marked dirty or
+ * corrupt; USAGE if it is encrypted and @key_file is NULL. */
+int bf_target_image_look(const char *path, const char *key_file,
+                         const struct bf_install_bitmap *bitmaps, size_t nr_bitmaps,
                          struct bf_target_image *ret_image, struct bf_error *err);
 
 #endif

@@ -87,7 +87,7 @@ static void restart_patience(struct bf_connection *connection)
         (void)uv_timer_stop(&connection->patience);
     else
         (void)uv_timer_start(&connection->patience, on_patience_over,
-                             connection->server->patience_ms, 0);
+                             connection->server->config->client_patience_s * 1000, 0);
 }
 
 void bf_connection_hold(struct bf_connection *connection)

@@ -92,7 +92,6 @@ int bf_control_server_open(struct bf_control_server *server, uv_loop_t *loop,
         .ctx = ctx,
         .folder_fd = -1,
         .lock_fd = -1,
-        .patience_ms = BF_CONNECTION_PATIENCE_MS,
     };
     (void)uv_pipe_init(loop, &server->listener, 0); /* cannot fail on Unix */
     server->listener.data = server;

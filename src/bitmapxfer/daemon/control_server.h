@@ -1,7 +1,7 @@
 /** The control socket: who may connect, lines in, JSON out.  Nothing of what the lines mean.
  *
  * No client can hold the daemon: lines have a cap; a client that asks nothing, or does not take its
- * answer, for BF_CONNECTION_PATIENCE_MS is disconnected, as is one that lets more than
+ * answer, for client_patience_s is disconnected, as is one that lets more than
  * BF_CONNECTION_QUEUE_MAX_BYTES of answers pile up; there are at most max_clients.
  */
 #ifndef CONTROL_SERVER_H
@@ -14,10 +14,7 @@
 #include <jansson.h>
 #include <uv.h>
 
-enum {
-    BF_CONNECTION_PATIENCE_MS = 30000,
-    BF_CONNECTION_QUEUE_MAX_BYTES = 1 << 20,
-};
+enum { BF_CONNECTION_QUEUE_MAX_BYTES = 1 << 20 };
 
 struct bf_control_server;
 
@@ -53,7 +50,6 @@ struct bf_control_server {
     size_t nr_connections;
     int folder_fd;
     int lock_fd;
-    uint64_t patience_ms;
     bool listening;
 };
 

@@ -59,11 +59,12 @@ void bf_lines_commit(struct bf_lines *lines, size_t nr_bytes)
 
 const char *bf_lines_next(struct bf_lines *lines, size_t *ret_line_bytes)
 {
-    const char *line = lines->bytes + lines->given;
+    const char *line;
     const char *end;
 
     if (lines->given == lines->nr_bytes)
         return NULL;
+    line = lines->bytes + lines->given;
     end = memchr(line, '\n', lines->nr_bytes - lines->given);
     if (!end)
         return NULL;

@@ -163,6 +163,8 @@ void bf_move_end(struct bf_move *move, enum bf_move_state state, const struct bf
     if (move->state != BF_MOVE_UNDER_WAY)
         return;
     move->state = state;
+    if (state == BF_MOVE_COMMITTED)
+        move->milestones |= 1U << BF_MILESTONE_COMMITTED;
     move->ended_s = (int64_t)time(NULL);
     if (error)
         move->error = *error;
@@ -181,7 +183,7 @@ void bf_move_set_phase(struct bf_move *move, const char *phase)
 
 void bf_move_reach(struct bf_move *move, enum bf_milestone milestone)
 {
-    if (bf_move_reached(move, milestone))
+    if (milestone == BF_MILESTONE_COMMITTED || bf_move_reached(move, milestone))
         return;
     move->milestones |= 1U << milestone;
     bf_move_changed(move);

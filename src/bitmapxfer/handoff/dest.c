@@ -337,8 +337,7 @@ static void done(struct bf_dest *dest, const struct bf_dest_fact *fact)
  */
 static void journal_failed(struct bf_dest *dest)
 {
-    if (dest->state == BF_DEST_NOTING_DONE || dest->state == BF_DEST_ENDING ||
-        dest->state == BF_DEST_ABANDONING) {
+    if (dest->state == BF_DEST_ENDING || dest->state == BF_DEST_ABANDONING) {
         done(dest, &(struct bf_dest_fact){.kind = BF_DEST_DONE});
         return;
     }
@@ -515,6 +514,8 @@ static void resume(struct bf_dest *dest, const struct bf_dest_fact *fact)
 
     dest->guest_runs = fact->guest_runs;
     dest->armed = fact->trackers_found && (noted || !fact->guest_runs);
+    if (fact->trackers_found && !dest->armed) /* nobody saw which was first */
+        drop(dest, BF_ROUND_RECORDING, BF_DROP_TRACKER_LATE);
     note_found(dest, fact);
     dest->wanted = BF_STEP_OFFER;
     finish_step(dest, BF_DEST_IDLE);

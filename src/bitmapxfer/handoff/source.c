@@ -175,10 +175,16 @@ static void want_abort(struct bf_source *source, enum bf_drop reason)
         source->giving_up = reason;
 }
 
+static void abort_because(struct bf_source *source, enum bf_drop reason)
+{
+    source->reason = reason;
+    source->outcome = BF_OUTCOME_ABORTED;
+    drop(source, BF_ROUND_NONE, reason);
+}
+
 static void abandon(struct bf_source *source)
 {
-    source->reason = source->giving_up;
-    source->outcome = BF_OUTCOME_ABORTED;
+    abort_because(source, source->giving_up);
     set_state(source, BF_SOURCE_ABANDONING);
 }
 
@@ -374,8 +380,7 @@ static void journal_failed(struct bf_source *source)
         done(source, NULL);
         break;
     default:
-        source->reason = BF_DROP_JOURNAL_FAILED;
-        source->outcome = BF_OUTCOME_ABORTED;
+        abort_because(source, BF_DROP_JOURNAL_FAILED);
         set_state(source, BF_SOURCE_CLEANING);
     }
 }

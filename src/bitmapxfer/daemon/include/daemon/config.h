@@ -33,6 +33,7 @@ struct bf_config {
     uint64_t max_moves;
     uint64_t keep_moves;
     uint64_t max_clients;
+    uint64_t client_patience_s;
     uint64_t stop_grace_s;
     uint64_t log_level; /* enum bf_log_level */
     char address[BF_CONFIG_TEXT_MAX_BYTES + 1]; /* dest: for helpers; source: for its exports */

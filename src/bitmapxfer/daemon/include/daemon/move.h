@@ -106,6 +106,8 @@ bool bf_move_id_valid(const char *id);
 /** @phase is static text. */
 void bf_move_set_phase(struct bf_move *move, const char *phase);
 
+/** FROZEN or INSTALLED.  COMMITTED comes with the end, when it is known what became of each bitmap.
+ */
 void bf_move_reach(struct bf_move *move, enum bf_milestone milestone);
 bool bf_move_reached(const struct bf_move *move, enum bf_milestone milestone);
 

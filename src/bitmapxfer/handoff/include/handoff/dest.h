@@ -149,9 +149,10 @@ enum bf_dest_wish_kind {
                           disk, -remove    SNAPSHOT; at the end -remove the trackers and deltas.
                           -> DONE, REFUSED, UNKNOWN */
     BF_DEST_READ_BACK, /* for each published bitmap (bf_dest_is_published()): there, recording as
-                          offered, not inconsistent, count not below the snapshot's and not below
-                          what SEAL said the source's own had at the end; frozen ones: count and
-                          digest equal.  -> DONE with @drops (READ_BACK_FAILED, COMMIT_LOST) */
+                          offered, not inconsistent, count not below the snapshot's; frozen ones: count
+                          and digest equal.  (The source's own last count is no measure: it has the
+                          TRIMs that the destination ignores, and zeroes over zeroes that a mirror of
+                          QEMU 10.1 skips.)  -> DONE with @drops (READ_BACK_FAILED, COMMIT_LOST) */
     BF_DEST_UNPUBLISH, /* remove the final names that are published and dropped, as far as they are
                           there.  Repeatable.  -> DONE, UNKNOWN (again) */
     BF_DEST_CLEAN, /* remove every bitmap of ours from QEMU (@epoch is being begun: there is nothing

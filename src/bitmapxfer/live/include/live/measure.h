@@ -1,0 +1,37 @@
+/** State, count and digest of bitmaps: the proof that what is in QEMU is what should be there. */
+#ifndef LIVE_MEASURE_H
+#define LIVE_MEASURE_H
+
+#include "live/survey.h"
+#include "model/summary.h"
+
+struct bf_live_place {
+    const char *node;
+    const char *name;
+};
+
+struct bf_live_measure {
+    bool found;
+    bool digested; /* @summary holds; never for an inconsistent one */
+    bool recording;
+    bool persistent;
+    bool busy;
+    bool inconsistent;
+    uint64_t granularity_bytes;
+    uint64_t disk_size_bytes;
+    struct bf_summary summary;
+};
+
+/** @measures: one per place, borrowed for the call; NULL exactly if @err is not. */
+typedef void (*bf_live_measure_fn)(void *ctx, const struct bf_live_measure *measures,
+                                   uint32_t nr_measures, const struct bf_error *err);
+
+/** query-named-block-nodes, then x-debug-block-dirty-bitmap-sha256 for each that is there and
+ * consistent.  Count
+ *  and digest belong together for a bitmap that does not record.  @with_digests false: count only.
+ *  Errors: as of bf_live_survey(). */
+int bf_live_measure(struct bf_live *live, const struct bf_live_place *places, uint32_t nr_places,
+                    bool with_digests, uint64_t deadline_ms, bf_live_measure_fn done, void *ctx,
+                    struct bf_error *err);
+
+#endif

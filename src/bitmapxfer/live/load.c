@@ -1,0 +1,307 @@
+#include "live/load.h"
+
+#include "base/cleanup.h"
+#include "empty_carrier.h"
+#include "live/transaction.h"
+#include "op.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct load_op {
+    struct bf_live_op op;
+    char *path;
+    char *server_path;                    /* or NULL */
+    char node[BF_LIVE_NODE_NAME_MAX + 1]; /* the carrier's, and its export's id and name */
+    json_t *transaction;
+    bool has_node;
+    bool has_export;
+    bool has_server;
+};
+
+static void release(struct bf_live_op *op)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    free(load_op->path);
+    free(load_op->server_path);
+    json_decref(load_op->transaction);
+    free(load_op);
+}
+
+/* Leaving: export, server and node go in that order, after a success too */
+
+static void tidy(struct load_op *load_op);
+
+static void fail(struct load_op *load_op, const struct bf_error *err)
+{
+    (void)bf_error_set(&load_op->op.err, err->code, "%s", err->text);
+    tidy(load_op);
+}
+
+/* True: go on.  What cannot be removed makes it unknown what is left. */
+static bool removed(struct load_op *load_op, const struct bf_error *err)
+{
+    if (!err)
+        return true;
+    load_op->op.lost = true;
+    fail(load_op, err);
+    return false;
+}
+
+static void on_node_removed(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    load_op->has_node = false;
+    if (removed(load_op, err))
+        tidy(load_op);
+}
+
+static void on_server_stopped(struct bf_live_op *op, const json_t *result,
+                              const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    load_op->has_server = false;
+    if (removed(load_op, err))
+        tidy(load_op);
+}
+
+static bool lists(const json_t *exports, const char *id)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(exports, i, item)
+    {
+        const char *other = json_string_value(json_object_get(item, "id"));
+
+        if (other && strcmp(other, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* An export ends some turns of QEMU's loop after it was told to; the node is in use until then. */
+static void on_exports(struct bf_live_op *op, const json_t *exports, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    load_op->has_export = err || lists(exports, load_op->node);
+    if (!removed(load_op, err))
+        return;
+    if (load_op->has_export)
+        bf_live_op_call(op, "query-block-exports", NULL, on_exports);
+    else
+        tidy(load_op);
+}
+
+static void on_export_removed(struct bf_live_op *op, const json_t *result,
+                              const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    if (removed(load_op, err))
+        bf_live_op_call(op, "query-block-exports", NULL, on_exports);
+}
+
+static void tidy(struct load_op *load_op)
+{
+    struct bf_live_op *op = &load_op->op;
+
+    if (op->lost || (!load_op->has_export && !load_op->has_server && !load_op->has_node))
+        bf_live_op_finish(op, op->err.code != BF_E_NONE ? &op->err : NULL);
+    else if (load_op->has_export)
+        bf_live_op_call(op, "block-export-del",
+                        json_pack("{s:s, s:s}", "id", load_op->node, "mode", "hard"),
+                        on_export_removed);
+    else if (load_op->has_server)
+        bf_live_op_call(op, "nbd-server-stop", NULL, on_server_stopped);
+    else
+        bf_live_op_call(op, "blockdev-del", json_pack("{s:s}", "node-name", load_op->node),
+                        on_node_removed);
+}
+
+/* Loading */
+
+static void on_merged(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    if (err)
+        fail(load_op, err);
+    else
+        tidy(load_op);
+}
+
+static void merge(struct load_op *load_op)
+{
+    if (load_op->op.stopped) {
+        (void)bf_error_set(&load_op->op.err, BF_E_INTERRUPTED, "the load was stopped");
+        tidy(load_op);
+        return;
+    }
+    bf_live_op_call(&load_op->op, "transaction", json_incref(load_op->transaction), on_merged);
+}
+
+/* Making the carrier active, before QEMU 10.0 */
+
+static void export_for_a_moment(struct load_op *load_op);
+
+static void on_server_started(struct bf_live_op *op, const json_t *result,
+                              const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    load_op->has_server = !err;
+    if (err)
+        fail(load_op, err);
+    else
+        export_for_a_moment(load_op);
+}
+
+static void on_exported(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    load_op->has_export = !err;
+    if (!err)
+        merge(load_op);
+    else if (!op->lost && load_op->server_path && !load_op->has_server &&
+             strstr(err->text, "NBD server not running"))
+        bf_live_op_call(op, "nbd-server-start",
+                        json_pack("{s:{s:s, s:{s:s}}}", "addr", "type", "unix", "data", "path",
+                                  load_op->server_path),
+                        on_server_started);
+    else
+        fail(load_op, err);
+}
+
+static void export_for_a_moment(struct load_op *load_op)
+{
+    bf_live_op_call(&load_op->op, "block-export-add",
+                    json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", load_op->node,
+                              "node-name", load_op->node, "name", load_op->node, "writable", 0),
+                    on_exported);
+}
+
+static void on_status(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+    const char *status = json_string_value(json_object_get(result, "status"));
+
+    if (err)
+        fail(load_op, err);
+    else if (status && strcmp(status, "inmigrate") == 0)
+        export_for_a_moment(load_op);
+    else
+        merge(load_op);
+}
+
+static bool can_set_active(const struct bf_live *live)
+{
+    return bf_qmp_has_command(live->qmp, "blockdev-set-active");
+}
+
+static void on_added(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    load_op->has_node = !err;
+    if (err)
+        fail(load_op, err);
+    else if (can_set_active(op->live) || !bf_qmp_has_command(op->live->qmp, "query-status"))
+        merge(load_op);
+    else
+        bf_live_op_call(op, "query-status", NULL, on_status);
+}
+
+/* Beginning */
+
+static json_t *node_of(const struct load_op *load_op)
+{
+    json_t *node = json_pack("{s:s, s:s, s:b, s:n, s:{s:s, s:s, s:b}}", "driver", "qcow2",
+                             "node-name", load_op->node, "read-only", 1, "backing", "file",
+                             "driver", "file", "filename", load_op->path, "read-only", 1);
+
+    if (node && can_set_active(load_op->op.live))
+        (void)json_object_set_new(node, "active", json_true());
+    return node;
+}
+
+static json_t *transaction_for(const struct load_op *load_op, const struct bf_live_load *load)
+{
+    struct bf_live_actions actions;
+    json_t *arguments = NULL;
+
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < load->nr_items; i++) {
+        const struct bf_live_load_item *item = &load->items[i];
+        const struct bf_live_add add = {
+            .node = load->node, .name = item->bitmap, .granularity_bytes = item->granularity_bytes};
+
+        bf_live_actions_add(&actions, &add);
+        bf_live_actions_merge(&actions, load->node, item->bitmap, load_op->node, item->name);
+    }
+    if (!actions.broken)
+        arguments = json_pack("{s:O}", "actions", actions.list);
+    bf_live_actions_release(&actions);
+    return arguments;
+}
+
+static int give_to_qemu(const struct load_op *load_op, struct bf_error *err)
+{
+    BF_CLEANUP(bf_fd_closep) int fd = open(load_op->path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return bf_error_set_errno(err, errno, "cannot open the carrier %s", load_op->path);
+    return bf_carrier_give(fd, load_op->path, &load_op->op.live->identity, err);
+}
+
+static int prepare(struct load_op *load_op, const struct bf_live_load *load, struct bf_error *err)
+{
+    load_op->path = strdup(load->path);
+    load_op->server_path = load->server_path ? strdup(load->server_path) : NULL;
+    if (!load_op->path || (load->server_path && !load_op->server_path))
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to load a carrier");
+    bf_live_node_name(load_op->op.live, load_op->node);
+    load_op->transaction = transaction_for(load_op, load);
+    if (!load_op->transaction)
+        return bf_error_set(err, BF_E_UNSUPPORTED,
+                            "a bitmap in the carrier %s has a name that is not UTF-8: QEMU cannot "
+                            "be told to load it",
+                            load->path);
+    return give_to_qemu(load_op, err);
+}
+
+int bf_live_load(struct bf_live *live, const struct bf_live_load *load, uint64_t deadline_ms,
+                 bf_live_done_fn done, void *ctx, struct bf_live_op **ret_op, struct bf_error *err)
+{
+    struct load_op *load_op = calloc(1, sizeof *load_op);
+    int r;
+
+    if (!load_op)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to load a carrier");
+    bf_live_op_init(&load_op->op, live, deadline_ms, release);
+    load_op->op.done = done;
+    load_op->op.ctx = ctx;
+    r = prepare(load_op, load, err);
+    if (r < 0) {
+        release(&load_op->op);
+        return r;
+    }
+    r = bf_live_op_start(&load_op->op, "blockdev-add", node_of(load_op), on_added, err);
+    if (r == 0 && ret_op)
+        *ret_op = &load_op->op;
+    return r;
+}

@@ -1,0 +1,178 @@
+#include "live/spill.h"
+
+#include "empty_carrier.h"
+#include "live/transaction.h"
+#include "op.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct spill_op {
+    struct bf_live_op op;
+    char *path;
+    char node[BF_LIVE_NODE_NAME_MAX + 1];
+    json_t *transactions; /* arguments, one per bitmap */
+    size_t nr_run;
+    bool has_node;
+};
+
+static void release(struct bf_live_op *op)
+{
+    struct spill_op *spill_op = (struct spill_op *)op;
+
+    free(spill_op->path);
+    json_decref(spill_op->transactions);
+    free(spill_op);
+}
+
+static void on_removed(struct bf_live_op *op, const json_t *result, const struct bf_error *err);
+
+/* The file of a lost QEMU stays: it may be writing to it still. */
+static void tidy(struct spill_op *spill_op)
+{
+    struct bf_live_op *op = &spill_op->op;
+    bool failed = op->err.code != BF_E_NONE;
+
+    if (!op->lost && spill_op->has_node) {
+        bf_live_op_call(op, "blockdev-del", json_pack("{s:s}", "node-name", spill_op->node),
+                        on_removed);
+        return;
+    }
+    if (failed && !op->lost)
+        (void)unlink(spill_op->path);
+    bf_live_op_finish(op, failed ? &op->err : NULL);
+}
+
+static void fail(struct spill_op *spill_op, const struct bf_error *err)
+{
+    (void)bf_error_set(&spill_op->op.err, err->code, "%s", err->text);
+    tidy(spill_op);
+}
+
+static void on_removed(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct spill_op *spill_op = (struct spill_op *)op;
+
+    (void)result;
+    spill_op->has_node = false;
+    if (!err) {
+        tidy(spill_op);
+        return;
+    }
+    op->lost = true; /* the node may be there still */
+    fail(spill_op, err);
+}
+
+static void on_merged(struct bf_live_op *op, const json_t *result, const struct bf_error *err);
+
+static void merge_next(struct spill_op *spill_op)
+{
+    struct bf_live_op *op = &spill_op->op;
+
+    if (op->stopped)
+        (void)bf_error_set(&op->err, BF_E_INTERRUPTED, "the spill was stopped");
+    if (op->stopped || spill_op->nr_run == json_array_size(spill_op->transactions)) {
+        tidy(spill_op);
+        return;
+    }
+    bf_live_op_call(op, "transaction",
+                    json_incref(json_array_get(spill_op->transactions, spill_op->nr_run++)),
+                    on_merged);
+}
+
+static void on_merged(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct spill_op *spill_op = (struct spill_op *)op;
+
+    (void)result;
+    if (err)
+        fail(spill_op, err);
+    else
+        merge_next(spill_op);
+}
+
+static void on_added(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct spill_op *spill_op = (struct spill_op *)op;
+
+    (void)result;
+    if (err) {
+        fail(spill_op, err);
+        return;
+    }
+    spill_op->has_node = true;
+    merge_next(spill_op);
+}
+
+static json_t *transaction_for(const struct spill_op *spill_op,
+                               const struct bf_live_spill_item *item)
+{
+    const struct bf_live_add add = {
+        .node = spill_op->node,
+        .name = item->name,
+        .granularity_bytes = item->granularity_bytes,
+        .recording = item->recording,
+        .persistent = true,
+    };
+    struct bf_live_actions actions;
+    json_t *arguments = NULL;
+
+    bf_live_actions_begin(&actions);
+    bf_live_actions_add(&actions, &add);
+    bf_live_actions_merge(&actions, spill_op->node, item->name, item->node, item->bitmap);
+    if (!actions.broken)
+        arguments = json_pack("{s:O}", "actions", actions.list);
+    bf_live_actions_release(&actions);
+    return arguments;
+}
+
+static int prepare(struct spill_op *spill_op, const struct bf_live_spill *spill,
+                   struct bf_error *err)
+{
+    spill_op->path = strdup(spill->path);
+    spill_op->transactions = json_array();
+    if (!spill_op->path || !spill_op->transactions)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a spill");
+    bf_live_node_name(spill_op->op.live, spill_op->node);
+    for (uint32_t i = 0; i < spill->nr_items; i++) {
+        if (json_array_append_new(spill_op->transactions,
+                                  transaction_for(spill_op, &spill->items[i])) < 0)
+            return bf_error_set(err, BF_E_UNSUPPORTED,
+                                "a bitmap of node '%s' has a name that is not UTF-8: QEMU cannot "
+                                "be told to write it into a file",
+                                spill->items[i].node);
+    }
+    return bf_empty_carrier_make(spill->path, spill->size_bytes, &spill_op->op.live->identity, err);
+}
+
+/* The file is of no use after a crash, so nothing need be flushed to the disk. */
+static json_t *node_of(const struct spill_op *spill_op)
+{
+    return json_pack("{s:s, s:s, s:{s:b}, s:{s:s, s:s, s:{s:b}}}", "driver", "qcow2", "node-name",
+                     spill_op->node, "cache", "no-flush", 1, "file", "driver", "file", "filename",
+                     spill_op->path, "cache", "no-flush", 1);
+}
+
+int bf_live_spill(struct bf_live *live, const struct bf_live_spill *spill, uint64_t deadline_ms,
+                  bf_live_done_fn done, void *ctx, struct bf_live_op **ret_op, struct bf_error *err)
+{
+    struct spill_op *spill_op = calloc(1, sizeof *spill_op);
+    int r;
+
+    if (!spill_op)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a spill");
+    bf_live_op_init(&spill_op->op, live, deadline_ms, release);
+    spill_op->op.done = done;
+    spill_op->op.ctx = ctx;
+    r = prepare(spill_op, spill, err);
+    if (r < 0) {
+        release(&spill_op->op);
+        return r;
+    }
+    r = bf_live_op_start(&spill_op->op, "blockdev-add", node_of(spill_op), on_added, err);
+    if (r < 0)
+        (void)unlink(spill->path);
+    else if (ret_op)
+        *ret_op = &spill_op->op;
+    return r;
+}

@@ -1,0 +1,129 @@
+#include "live/transaction.h"
+
+#include "op.h"
+
+/* Takes @data over; NULL (a name that JSON cannot say) breaks the list. */
+static void append(struct bf_live_actions *actions, const char *type, json_t *data)
+{
+    if (!data || json_array_append_new(actions->list,
+                                       json_pack("{s:s, s:o}", "type", type, "data", data)) < 0)
+        actions->broken = true;
+}
+
+void bf_live_actions_begin(struct bf_live_actions *actions)
+{
+    actions->list = json_array();
+    actions->broken = !actions->list;
+}
+
+void bf_live_actions_release(struct bf_live_actions *actions)
+{
+    json_decref(actions->list);
+    actions->list = NULL;
+}
+
+static json_t *place(const char *node, const char *name)
+{
+    return json_pack("{s:s, s:s}", "node", node, "name", name);
+}
+
+void bf_live_actions_add(struct bf_live_actions *actions, const struct bf_live_add *add)
+{
+    append(actions, "block-dirty-bitmap-add",
+           json_pack("{s:s, s:s, s:I, s:b, s:b}", "node", add->node, "name", add->name,
+                     "granularity", (json_int_t)add->granularity_bytes, "persistent",
+                     add->persistent, "disabled", !add->recording));
+}
+
+void bf_live_actions_merge(struct bf_live_actions *actions, const char *node, const char *target,
+                           const char *source_node, const char *source)
+{
+    append(actions, "block-dirty-bitmap-merge",
+           json_pack("{s:s, s:s, s:[{s:s, s:s}]}", "node", node, "target", target, "bitmaps",
+                     "node", source_node, "name", source));
+}
+
+void bf_live_actions_remove(struct bf_live_actions *actions, const char *node, const char *name)
+{
+    append(actions, "block-dirty-bitmap-remove", place(node, name));
+}
+
+void bf_live_actions_disable(struct bf_live_actions *actions, const char *node, const char *name)
+{
+    append(actions, "block-dirty-bitmap-disable", place(node, name));
+}
+
+void bf_live_actions_snapshot(struct bf_live_actions *actions, const char *node, const char *name,
+                              const char *source, uint64_t granularity_bytes)
+{
+    const struct bf_live_add add = {
+        .node = node, .name = name, .granularity_bytes = granularity_bytes};
+
+    bf_live_actions_add(actions, &add);
+    bf_live_actions_merge(actions, node, name, node, source);
+}
+
+void bf_live_actions_record(struct bf_live_actions *actions, const char *node, const char *name,
+                            uint64_t granularity_bytes)
+{
+    const struct bf_live_add add = {
+        .node = node, .name = name, .granularity_bytes = granularity_bytes, .recording = true};
+
+    bf_live_actions_add(actions, &add);
+}
+
+void bf_live_actions_publish(struct bf_live_actions *actions, const struct bf_live_publish *publish)
+{
+    const char *node = publish->final.node;
+    const char *const sources[] = {publish->snapshot, publish->tracker, publish->delta};
+
+    bf_live_actions_add(actions, &publish->final);
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        if (sources[i])
+            bf_live_actions_merge(actions, node, publish->final.name, node, sources[i]);
+    }
+    bf_live_actions_remove(actions, node, publish->snapshot);
+}
+
+static void release(struct bf_live_op *op)
+{
+    free(op);
+}
+
+static void on_done(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    (void)result;
+    bf_live_op_finish(op, err);
+}
+
+static int run(struct bf_live *live, json_t *list, uint64_t deadline_ms, bf_live_done_fn done,
+               void *ctx, struct bf_error *err)
+{
+    struct bf_live_op *op = calloc(1, sizeof *op);
+    json_t *arguments = json_pack("{s:O}", "actions", list);
+
+    if (!op || !arguments) {
+        free(op);
+        json_decref(arguments);
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a transaction");
+    }
+    bf_live_op_init(op, live, deadline_ms, release);
+    op->done = done;
+    op->ctx = ctx;
+    return bf_live_op_start(op, "transaction", arguments, on_done, err);
+}
+
+int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
+                bf_live_done_fn done, void *ctx, struct bf_error *err)
+{
+    int r;
+
+    if (actions->broken)
+        r = bf_error_set(err, BF_E_UNSUPPORTED,
+                         "a transaction cannot be said in JSON: a bitmap's name is not UTF-8, or "
+                         "there is no memory");
+    else
+        r = run(live, actions->list, deadline_ms, done, ctx, err);
+    bf_live_actions_release(actions);
+    return r;
+}

@@ -1,0 +1,341 @@
+#include "watch_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    POLL_MS = 100,
+    ANSWER_MS = 10000,
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+/* Lifetime */
+
+static void release_if_unused(struct bf_live_watch *watch)
+{
+    if (!watch->timer_closed || watch->nr_awaited > 0)
+        return;
+    for (uint32_t i = 0; i < watch->nr_disks; i++) {
+        free(watch->mirrors[i].name);
+        free(watch->mirrors[i].node);
+    }
+    free(watch->mirrors);
+    json_decref(watch->unknown);
+    free(watch);
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+    struct bf_live_watch *watch = timer->data;
+
+    watch->timer_closed = true;
+    release_if_unused(watch);
+}
+
+void bf_live_watch_free(struct bf_live_watch *watch)
+{
+    if (watch->freed)
+        return;
+    watch->freed = true;
+    watch->live->listener = (struct bf_live_listener){.ctx = NULL};
+    uv_close((uv_handle_t *)&watch->timer, on_timer_closed);
+}
+
+/* Telling */
+
+void bf_live_tell(struct bf_live_watch *watch, const struct bf_live_fact *fact)
+{
+    if (!watch->freed && !watch->lost)
+        watch->fact(watch->ctx, fact);
+}
+
+static void tell_lost(struct bf_live_watch *watch, const struct bf_error *err)
+{
+    const struct bf_live_fact fact = {.kind = BF_LIVE_LOST, .text = err->text};
+
+    if (watch->lost)
+        return;
+    if (!watch->freed)
+        (void)uv_timer_stop(&watch->timer);
+    bf_live_tell(watch, &fact);
+    watch->lost = true;
+}
+
+static void tell_guest(struct bf_live_watch *watch, bool running, const char *status)
+{
+    const struct bf_live_fact fact = {
+        .kind = running ? BF_LIVE_GUEST_RUNS : BF_LIVE_GUEST_STOPPED,
+        .text = status,
+    };
+
+    if (watch->status[0] && watch->running == running &&
+        (running || strcmp(watch->status, status) == 0))
+        return;
+    watch->running = running;
+    watch->guest_ran = watch->guest_ran || running;
+    (void)snprintf(watch->status, sizeof watch->status, "%s", status);
+    bf_live_tell(watch, &fact);
+}
+
+static const struct {
+    const char *status;
+    enum bf_live_migration migration;
+} migrations[] = {
+    {"", BF_LIVE_MIGRATION_NONE},
+    {"none", BF_LIVE_MIGRATION_NONE},
+    {"setup", BF_LIVE_MIGRATION_SETUP},
+    {"wait-unplug", BF_LIVE_MIGRATION_SETUP},
+    {"pre-switchover", BF_LIVE_MIGRATION_PRE_SWITCHOVER},
+    {"device", BF_LIVE_MIGRATION_DEVICE},
+    {"postcopy-active", BF_LIVE_MIGRATION_POSTCOPY},
+    {"postcopy-paused", BF_LIVE_MIGRATION_POSTCOPY},
+    {"postcopy-recover", BF_LIVE_MIGRATION_POSTCOPY},
+    {"postcopy-recover-setup", BF_LIVE_MIGRATION_POSTCOPY},
+    {"completed", BF_LIVE_MIGRATION_COMPLETED},
+    {"failed", BF_LIVE_MIGRATION_FAILED},
+    {"cancelling", BF_LIVE_MIGRATION_CANCELLED},
+    {"cancelled", BF_LIVE_MIGRATION_CANCELLED},
+};
+
+static enum bf_live_migration migration_of(const char *status)
+{
+    for (size_t i = 0; i < sizeof migrations / sizeof migrations[0]; i++) {
+        if (strcmp(migrations[i].status, status) == 0)
+            return migrations[i].migration;
+    }
+    return BF_LIVE_MIGRATION_ACTIVE;
+}
+
+static void tell_migration(struct bf_live_watch *watch, const char *status)
+{
+    struct bf_live_fact fact = {
+        .kind = BF_LIVE_MIGRATION, .migration = migration_of(status), .text = status};
+
+    if (watch->migration_told && watch->migration == fact.migration)
+        return;
+    watch->migration_told = true;
+    watch->migration = fact.migration;
+    bf_live_tell(watch, &fact);
+}
+
+/* Looking */
+
+static void look(struct bf_live_watch *watch);
+
+static void on_timer(uv_timer_t *timer)
+{
+    look(timer->data);
+}
+
+static void look_later(struct bf_live_watch *watch)
+{
+    if (!watch->freed && !watch->lost)
+        (void)uv_timer_start(&watch->timer, on_timer, watch->again ? 0 : watch->poll_ms, 0);
+    watch->again = false;
+}
+
+/* True: the answer is to be used. */
+static bool take_answer(struct bf_live_watch *watch, const struct bf_error *err)
+{
+    if (err && err->code != BF_E_QMP_ERROR)
+        tell_lost(watch, err);
+    return !err && !watch->freed && !watch->lost;
+}
+
+/* The last thing that is done with an answer. */
+static void end_answer(struct bf_live_watch *watch)
+{
+    if (--watch->nr_awaited > 0)
+        return;
+    if (watch->freed)
+        release_if_unused(watch);
+    else
+        look_later(watch);
+}
+
+static void ask(struct bf_live_watch *watch, const char *command, bf_qmp_reply_fn reply)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (watch->freed || watch->lost || !bf_qmp_has_command(watch->live->qmp, command))
+        return;
+    watch->nr_awaited++;
+    if (bf_qmp_send(watch->live->qmp, command, NULL, watch->deadline_ms, reply, watch, &err) == 0)
+        return;
+    watch->nr_awaited--;
+    tell_lost(watch, &err);
+}
+
+static void on_graph(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct bf_live_watch *watch = ctx;
+
+    if (take_answer(watch, err) || (err && !watch->freed && !watch->lost))
+        bf_live_mirrors_map(watch, watch->unknown, result);
+    json_decref(watch->unknown);
+    watch->unknown = NULL;
+    end_answer(watch);
+}
+
+static void on_jobs(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct bf_live_watch *watch = ctx;
+
+    if (take_answer(watch, err)) {
+        watch->look_counts = watch->draining && watch->ordered_at_ms > watch->drain_since_ms;
+        if (bf_live_mirrors_look(watch, result) && !watch->freed) {
+            json_decref(watch->unknown);
+            watch->unknown = json_incref((json_t *)result);
+            ask(watch, "x-debug-query-block-graph", on_graph);
+        }
+    }
+    end_answer(watch);
+}
+
+static void on_migration(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct bf_live_watch *watch = ctx;
+
+    if (take_answer(watch, err))
+        tell_migration(watch, text_of(result, "status"));
+    end_answer(watch);
+}
+
+static void on_status(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct bf_live_watch *watch = ctx;
+
+    if (take_answer(watch, err))
+        tell_guest(watch, json_is_true(json_object_get(result, "running")),
+                   text_of(result, "status"));
+    end_answer(watch);
+}
+
+static void look(struct bf_live_watch *watch)
+{
+    uv_update_time(watch->live->loop);
+    watch->ordered_at_ms = uv_now(watch->live->loop);
+    watch->nr_awaited++; /* so that no answer is the last while questions are put */
+    ask(watch, "query-block-jobs", on_jobs);
+    ask(watch, "query-migrate", on_migration);
+    ask(watch, "query-status", on_status);
+    end_answer(watch);
+}
+
+static void look_at_once(struct bf_live_watch *watch)
+{
+    if (watch->freed || watch->lost)
+        return;
+    if (watch->nr_awaited > 0)
+        watch->again = true;
+    else
+        (void)uv_timer_start(&watch->timer, on_timer, 0, 0);
+}
+
+/* Events */
+
+static void on_event(void *ctx, const char *name, const json_t *data)
+{
+    struct bf_live_watch *watch = ctx;
+    const struct bf_live_fact shutdown = {.kind = BF_LIVE_SHUTDOWN,
+                                          .text = text_of(data, "reason")};
+
+    if (strcmp(name, "RESUME") == 0)
+        tell_guest(watch, true, "running");
+    else if (strcmp(name, "STOP") == 0)
+        tell_guest(watch, false, "paused");
+    else if (strcmp(name, "MIGRATION") == 0)
+        tell_migration(watch, text_of(data, "status"));
+    else if (strcmp(name, "SHUTDOWN") == 0)
+        bf_live_tell(watch, &shutdown);
+    else if (!bf_live_mirrors_event(watch, name, data))
+        return;
+    look_at_once(watch);
+}
+
+static void on_closed(void *ctx, const struct bf_error *err)
+{
+    tell_lost(ctx, err);
+}
+
+/* Beginning */
+
+static bool copy_disks(struct bf_live_watch *watch, const struct bf_live_watch_config *config)
+{
+    watch->mirrors = calloc((size_t)config->nr_disks + 1, sizeof *watch->mirrors);
+    if (!watch->mirrors)
+        return false;
+    for (uint32_t i = 0; i < config->nr_disks; i++) {
+        struct bf_live_mirror *mirror = &watch->mirrors[watch->nr_disks++];
+
+        mirror->name = strdup(config->disks[i].name);
+        mirror->node = strdup(config->disks[i].node);
+        if (!mirror->name || !mirror->node)
+            return false;
+    }
+    return true;
+}
+
+static struct bf_live_watch *new_watch(struct bf_live *live,
+                                       const struct bf_live_watch_config *config)
+{
+    struct bf_live_watch *watch = calloc(1, sizeof *watch);
+
+    if (!watch)
+        return NULL;
+    watch->live = live;
+    watch->fact = config->fact;
+    watch->ctx = config->ctx;
+    watch->poll_ms = config->poll_ms ? config->poll_ms : POLL_MS;
+    watch->deadline_ms = config->deadline_ms ? config->deadline_ms : ANSWER_MS;
+    if (copy_disks(watch, config))
+        return watch;
+    watch->timer_closed = true; /* there is none yet */
+    release_if_unused(watch);
+    return NULL;
+}
+
+int bf_live_watch_new(struct bf_live *live, const struct bf_live_watch_config *config,
+                      struct bf_live_watch **ret_watch, struct bf_error *err)
+{
+    struct bf_live_watch *watch;
+
+    if (live->listener.ctx)
+        return bf_error_set(err, BF_E_EXISTS, "this session has a watch already");
+    watch = new_watch(live, config);
+    if (!watch)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to watch QEMU");
+    (void)uv_timer_init(live->loop, &watch->timer); /* cannot fail */
+    watch->timer.data = watch;
+    live->listener = (struct bf_live_listener){on_event, on_closed, watch};
+    look_at_once(watch);
+    *ret_watch = watch;
+    return 0;
+}
+
+void bf_live_watch_drain(struct bf_live_watch *watch)
+{
+    uv_update_time(watch->live->loop);
+    watch->draining = true;
+    watch->drain_since_ms = uv_now(watch->live->loop);
+    for (uint32_t i = 0; i < watch->nr_disks; i++) {
+        watch->mirrors[i].drained = false;
+        watch->mirrors[i].copied_at_ms = 0;
+    }
+}
+
+void bf_live_watch_drain_stop(struct bf_live_watch *watch)
+{
+    watch->draining = false;
+}
+
+bool bf_live_watch_guest_ran(const struct bf_live_watch *watch)
+{
+    return watch->guest_ran;
+}

@@ -1,0 +1,63 @@
+#ifndef LIVE_WATCH_INTERNAL_H
+#define LIVE_WATCH_INTERNAL_H
+
+#include "live/watch.h"
+#include "session_internal.h"
+
+enum { BF_LIVE_JOB_ID_MAX = 255 };
+
+struct bf_live_mirror {
+    char *name; /* of the disk */
+    char *node;
+    char job[BF_LIVE_JOB_ID_MAX + 1]; /* "": none */
+    bool ready;
+    bool failed;     /* an error was told */
+    bool all_copied; /* as of the last look */
+    bool drained;    /* was told */
+    uint64_t
+        copied_at_ms; /* when the first of the looks in a row that count was ordered; 0: none */
+};
+
+struct bf_live_watch {
+    struct bf_live *live;
+    void (*fact)(void *ctx, const struct bf_live_fact *fact);
+    void *ctx;
+    struct bf_live_mirror *mirrors; /* one per disk */
+    uint32_t nr_disks;
+    uint64_t poll_ms;
+    uint64_t deadline_ms;
+    /* what was told */
+    enum bf_live_migration migration;
+    bool migration_told;
+    bool running;
+    char status[32]; /* "": nothing */
+    bool guest_ran;
+    /* the look that is under way */
+    unsigned nr_awaited;
+    uint64_t ordered_at_ms;
+    bool again;      /* an event says that another one is worth it at once */
+    bool lost;       /* LOST was told */
+    json_t *unknown; /* the answer to query-block-jobs that has a job of unknown disk */
+    /* draining */
+    bool draining;
+    uint64_t drain_since_ms; /* only looks that were ordered later count */
+    bool look_counts;
+    char unknown_error[BF_LIVE_JOB_ID_MAX + 1]; /* the job of an error that no disk is known for */
+    /* lifetime: the timer and each awaited answer hold it */
+    uv_timer_t timer;
+    bool freed;
+    bool timer_closed;
+};
+
+void bf_live_tell(struct bf_live_watch *watch, const struct bf_live_fact *fact);
+
+/** An answer to query-block-jobs.  True: a mirror's disk is not known, and the graph would tell. */
+bool bf_live_mirrors_look(struct bf_live_watch *watch, const json_t *jobs);
+
+/** The graph for the same @jobs. */
+void bf_live_mirrors_map(struct bf_live_watch *watch, const json_t *jobs, const json_t *graph);
+
+/** An event of a block job.  False: it is of no concern here. */
+bool bf_live_mirrors_event(struct bf_live_watch *watch, const char *name, const json_t *data);
+
+#endif

@@ -1,0 +1,226 @@
+#include "watch_internal.h"
+
+#include "job_disk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static void tell_mirror(struct bf_live_watch *watch, const struct bf_live_mirror *mirror,
+                        enum bf_live_fact_kind kind, bool clean, const char *text)
+{
+    const struct bf_live_fact fact = {
+        .kind = kind,
+        .disk = (uint32_t)(mirror - watch->mirrors),
+        .clean = clean,
+        .text = text,
+    };
+
+    bf_live_tell(watch, &fact);
+}
+
+static void tell_ready(struct bf_live_watch *watch, struct bf_live_mirror *mirror)
+{
+    if (mirror->ready)
+        return;
+    mirror->ready = true;
+    tell_mirror(watch, mirror, BF_LIVE_MIRROR_READY, false, "");
+}
+
+static void tell_error(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const char *text)
+{
+    mirror->failed = true;
+    mirror->copied_at_ms = 0;
+    tell_mirror(watch, mirror, BF_LIVE_MIRROR_ERROR, false, text);
+}
+
+static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror, bool all_copied,
+                      const char *text)
+{
+    bool clean = mirror->ready && all_copied && !mirror->failed && !text[0];
+
+    mirror->job[0] = '\0';
+    mirror->ready = mirror->failed = mirror->all_copied = mirror->drained = false;
+    mirror->copied_at_ms = 0;
+    tell_mirror(watch, mirror, BF_LIVE_MIRROR_GONE, clean, text);
+}
+
+static struct bf_live_mirror *mirror_of(struct bf_live_watch *watch, const char *job)
+{
+    for (uint32_t i = 0; job[0] && i < watch->nr_disks; i++) {
+        if (strcmp(watch->mirrors[i].job, job) == 0)
+            return &watch->mirrors[i];
+    }
+    return NULL;
+}
+
+/* A disk has one mirror.  Should another one be there all of a sudden, the first was ended between
+ * two looks. */
+static void begin(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const char *job)
+{
+    if (mirror->job[0])
+        tell_gone(watch, mirror, false, "another job took its place");
+    (void)snprintf(mirror->job, sizeof mirror->job, "%s", job);
+    if (strcmp(watch->unknown_error, job) == 0) {
+        watch->unknown_error[0] = '\0';
+        tell_error(watch, mirror, "an I/O error");
+    }
+}
+
+static bool all_copied(const json_t *job)
+{
+    return json_integer_value(json_object_get(job, "len")) ==
+           json_integer_value(json_object_get(job, "offset"));
+}
+
+static bool is_paused(const json_t *job)
+{
+    const char *status = text_of(job, "status");
+
+    return json_is_true(json_object_get(job, "paused")) || strcmp(status, "paused") == 0 ||
+           strcmp(status, "standby") == 0;
+}
+
+static void look_for_drain(struct bf_live_watch *watch, struct bf_live_mirror *mirror,
+                           const json_t *job)
+{
+    bool synced = json_is_true(json_object_get(job, "actively-synced"));
+
+    if (!watch->draining || !watch->look_counts || mirror->drained)
+        return;
+    if (!mirror->ready || mirror->failed || is_paused(job) || !(synced || all_copied(job))) {
+        mirror->copied_at_ms = 0;
+        return;
+    }
+    if (mirror->copied_at_ms == 0)
+        mirror->copied_at_ms = watch->ordered_at_ms;
+    if (!synced && watch->ordered_at_ms - mirror->copied_at_ms < BF_LIVE_DRAIN_APART_MS)
+        return;
+    mirror->drained = true;
+    tell_mirror(watch, mirror, BF_LIVE_MIRROR_DRAINED, false, "");
+}
+
+static void look_at(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const json_t *job)
+{
+    const char *io_status = text_of(job, "io-status");
+    const char *error = text_of(job, "error");
+    bool is_ready = json_is_true(json_object_get(job, "ready"));
+
+    mirror->all_copied = all_copied(job);
+    if (!mirror->failed && (error[0] || (io_status[0] && strcmp(io_status, "ok") != 0)))
+        tell_error(watch, mirror, error[0] ? error : io_status);
+    if (is_ready)
+        tell_ready(watch, mirror);
+    else if (mirror->ready) {
+        mirror->ready = false;
+        tell_error(watch, mirror, "it is no longer ready");
+    }
+    look_for_drain(watch, mirror, job);
+}
+
+static const json_t *find_job(const json_t *jobs, const char *id)
+{
+    size_t i;
+    json_t *job;
+
+    json_array_foreach(jobs, i, job)
+    {
+        if (strcmp(text_of(job, "device"), id) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static bool is_mirror(const json_t *job)
+{
+    return strcmp(text_of(job, "type"), "mirror") == 0;
+}
+
+bool bf_live_mirrors_look(struct bf_live_watch *watch, const json_t *jobs)
+{
+    size_t i;
+    json_t *job;
+
+    for (uint32_t disk = 0; disk < watch->nr_disks && !watch->freed; disk++) {
+        struct bf_live_mirror *mirror = &watch->mirrors[disk];
+        const json_t *own = mirror->job[0] ? find_job(jobs, mirror->job) : NULL;
+
+        if (own)
+            look_at(watch, mirror, own);
+        else if (mirror->job[0])
+            tell_gone(watch, mirror, mirror->all_copied, "");
+    }
+    json_array_foreach(jobs, i, job)
+    {
+        if (is_mirror(job) && !mirror_of(watch, text_of(job, "device")))
+            return true;
+    }
+    return false;
+}
+
+static struct bf_live_mirror *disk_of_id(struct bf_live_watch *watch, const char *id)
+{
+    for (uint32_t i = 0; i < watch->nr_disks; i++) {
+        if (strcmp(watch->mirrors[i].name, id) == 0 || strcmp(watch->mirrors[i].node, id) == 0)
+            return &watch->mirrors[i];
+    }
+    return NULL;
+}
+
+void bf_live_mirrors_map(struct bf_live_watch *watch, const json_t *jobs, const json_t *graph)
+{
+    size_t i;
+    json_t *job;
+
+    json_array_foreach(jobs, i, job)
+    {
+        const char *id = text_of(job, "device");
+        struct bf_live_mirror *mirror;
+
+        if (watch->freed || !is_mirror(job) || mirror_of(watch, id))
+            continue;
+        mirror = bf_live_job_disk(watch, graph, id);
+        if (!mirror)
+            mirror = disk_of_id(watch, id);
+        if (!mirror)
+            continue;
+        begin(watch, mirror, id);
+        if (!watch->freed)
+            look_at(watch, mirror, job);
+    }
+}
+
+static void end_event(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const char *name,
+                      const json_t *data)
+{
+    const char *error = text_of(data, "error");
+
+    if (strcmp(name, "BLOCK_JOB_CANCELLED") == 0)
+        error = "it was cancelled without waiting for what was left to copy";
+    tell_gone(watch, mirror, all_copied(data), error);
+}
+
+bool bf_live_mirrors_event(struct bf_live_watch *watch, const char *name, const json_t *data)
+{
+    const char *job = text_of(data, "device");
+    struct bf_live_mirror *mirror = mirror_of(watch, job);
+
+    if (strncmp(name, "BLOCK_JOB_", strlen("BLOCK_JOB_")) != 0)
+        return false;
+    if (strcmp(name, "BLOCK_JOB_ERROR") == 0 && !mirror)
+        (void)snprintf(watch->unknown_error, sizeof watch->unknown_error, "%s", job);
+    else if (strcmp(name, "BLOCK_JOB_ERROR") == 0)
+        tell_error(watch, mirror, "an I/O error");
+    else if (mirror && strcmp(name, "BLOCK_JOB_READY") == 0)
+        tell_ready(watch, mirror);
+    else if (mirror &&
+             (strcmp(name, "BLOCK_JOB_COMPLETED") == 0 || strcmp(name, "BLOCK_JOB_CANCELLED") == 0))
+        end_event(watch, mirror, name, data);
+    return true;
+}

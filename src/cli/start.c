@@ -1,0 +1,162 @@
+/* `bitferry start` and `bitferry expect`: the two ends of a move are told of it. */
+#include "daemon_link.h"
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_SOCKET, NR_EXPECT_OPTIONS };
+enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, NR_START_OPTIONS };
+
+#define PLAN_OPTIONS                                                                               \
+    [OPT_VM] = {.name = "vm",                                                                      \
+                .placeholder = "NAME",                                                             \
+                .kind = BF_ARGUMENT_TEXT,                                                          \
+                .required = true,                                                                  \
+                .help = "the virtual machine's name"},                                             \
+    [OPT_UUID] = {.name = "uuid",                                                                  \
+                  .placeholder = "UUID",                                                           \
+                  .kind = BF_ARGUMENT_TEXT,                                                        \
+                  .required = true,                                                                \
+                  .help = "its UUID, the same on both hosts: by it the two ends find each other"}, \
+    [OPT_QMP] = {.name = "qmp",                                                                    \
+                 .placeholder = "PATH",                                                            \
+                 .kind = BF_ARGUMENT_FILE,                                                         \
+                 .required = true,                                                                 \
+                 .help = "a QMP socket of its QEMU on this host, for the daemon alone"},           \
+    [OPT_DISK] = {.name = "disk",                                                                  \
+                  .letter = 'd',                                                                   \
+                  .placeholder = "NAME=NODE",                                                      \
+                  .kind = BF_ARGUMENT_TEXT,                                                        \
+                  .repeatable = true,                                                              \
+                  .help = "a disk and the name of its block node here; without any, all disks "    \
+                          "of the machine under the names of their devices"},                      \
+    [OPT_SOCKET] = BF_OPTION_SOCKET
+
+static const struct bf_option expect_options[NR_EXPECT_OPTIONS] = {PLAN_OPTIONS};
+
+static const struct bf_option start_options[NR_START_OPTIONS] = {
+    PLAN_OPTIONS,
+    [OPT_PEER] = {.name = "peer",
+                  .placeholder = "HOST",
+                  .kind = BF_ARGUMENT_TEXT,
+                  .required = true,
+                  .help = "the host that the machine goes to, where bitferry-dest listens"},
+    [OPT_READ] = {.name = "read",
+                  .placeholder = "HOW",
+                  .kind = BF_ARGUMENT_TEXT,
+                  .help = "how the bits are got out of QEMU: *auto*, *spill* or *block-status*"},
+};
+
+/* The daemon has another working folder. */
+static char *absolute(const char *path)
+{
+    BF_CLEANUP(bf_freep) char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *whole = NULL;
+
+    if (path[0] == '/')
+        return strdup(path);
+    if (!folder || asprintf(&whole, "%s/%s", folder, path) < 0)
+        return NULL;
+    return whole;
+}
+
+static int put_disks(const struct bf_arguments *args, json_t *request, struct bf_error *err)
+{
+    const struct bf_option_values *values = &args->options[OPT_DISK];
+    json_t *disks = json_array();
+
+    if (json_object_set_new(request, "disks", disks) < 0)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < values->nr_values; i++) {
+        const char *equals = strchr(values->values[i], '=');
+
+        if (!equals || equals == values->values[i] || equals[1] == '\0')
+            return bf_error_set(err, BF_E_USAGE, "%s: --disk takes NAME=NODE, not '%.200s'",
+                                args->command->name, values->values[i]);
+        if (json_array_append_new(disks, json_pack("{s:s%, s:s}", "name", values->values[i],
+                                                   (size_t)(equals - values->values[i]), "node",
+                                                   equals + 1)) < 0)
+            return bf_error_set(err, BF_E_USAGE, "%s: --disk %.200s is not UTF-8",
+                                args->command->name, values->values[i]);
+    }
+    return 0;
+}
+
+static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *qmp = absolute(bf_option_value(args, OPT_QMP));
+    BF_CLEANUP(json_decrefp) json_t *request = NULL;
+    bool start = args->command->nr_options == NR_START_OPTIONS;
+    int r;
+
+    if (!qmp)
+        return bf_error_set_errno(err, errno, "cannot tell the working folder");
+    request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "op", args->command->name, "vm",
+                        bf_option_value(args, OPT_VM), "uuid", bf_option_value(args, OPT_UUID),
+                        "qmp", qmp, "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
+                        start ? bf_option_value(args, OPT_READ) : NULL);
+    if (!request)
+        return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
+    r = put_disks(args, request, err);
+    if (r == 0)
+        *ret_request = bf_steal_ptr(&request);
+    return r;
+}
+
+static int run(const struct bf_arguments *args, struct bf_error *err)
+{
+    bool start = args->command->nr_options == NR_START_OPTIONS;
+    BF_CLEANUP(bf_client_closep) struct bf_client *client = NULL;
+    BF_CLEANUP(json_decrefp) json_t *request = NULL;
+    BF_CLEANUP(json_decrefp) json_t *reply = NULL;
+    int r = make_request(args, &request, err);
+
+    if (r == 0)
+        r = bf_daemon_open(bf_option_value(args, OPT_SOCKET), start ? BF_ROLE_SOURCE : BF_ROLE_DEST,
+                           &client, err);
+    if (r == 0)
+        r = bf_client_call(client, request, &reply, err);
+    if (r < 0)
+        return r;
+    if (json_is_true(json_object_get(reply, "existing")))
+        bf_note(args, "this move was begun before, by the same request");
+    if (args->json)
+        return bf_daemon_print_json(bf_steal_ptr(&reply), err);
+    (void)puts(bf_daemon_text(reply, "id"));
+    return 0;
+}
+
+const struct bf_command bf_start_command = {
+    .name = "start",
+    .summary = "Let the bitmaps of a running machine go with it to another host",
+    .operands = "",
+    .options = start_options,
+    .nr_options = NR_START_OPTIONS,
+    .description =
+        "Asks bitferry-source on this host to hand over the bitmaps of a machine that is about to "
+        "move to _HOST_, and prints the id of the move.  The daemon then follows QEMU by itself. "
+        "*bitferry expect* is its counterpart on the other host; the two may come in any order.\n"
+        "\n"
+        "The same request again prints the same id; a different one for a machine that is under "
+        "way "
+        "is refused (exit status 11).",
+    .examples = "id=$(bitferry start --vm web1 --uuid $uuid --qmp /run/web1.qmp --peer host2)\n"
+                "begin on the source; *bitferry wait* follows\n",
+    .run = run,
+};
+
+const struct bf_command bf_expect_command = {
+    .name = "expect",
+    .summary = "Take in the bitmaps of a machine that comes from another host",
+    .operands = "",
+    .options = expect_options,
+    .nr_options = NR_EXPECT_OPTIONS,
+    .description =
+        "Asks bitferry-dest on this host to take in the bitmaps of a machine whose QEMU waits here "
+        "for its migration, and prints the id that the move has on this host.",
+    .examples = "bitferry expect --vm web1 --uuid $uuid --qmp /run/web1.qmp --disk vda=node0\n"
+                "the counterpart of *bitferry start* on the host that the machine goes to\n",
+    .run = run,
+};

@@ -1,0 +1,443 @@
+#include "helpers.h"
+#include "qemu.h"
+
+#include <string.h>
+
+static void bind(struct world *world)
+{
+    world->source.bitmaps = world->source_bitmaps;
+    world->source.disks = world->source_disks;
+}
+
+/* So that worlds can be copied and compared; tickets only matter while a wish is out. */
+static void unbind(struct world *world)
+{
+    world->source.bitmaps = NULL;
+    world->source.disks = NULL;
+    world->source.ticket = 0;
+}
+
+static void note_generations(struct world *world, uint8_t generations[BITMAPS])
+{
+    memcpy(generations, world->generation, BITMAPS);
+}
+
+static void retire(struct world *world)
+{
+    if (world->dest_journal.record.mark != BF_MARK_COMMITTED &&
+        world->dest_journal.record.mark != BF_MARK_ENDED)
+        broken(world, "the source's copies were removed before the end was certain");
+    world->retired = 1;
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
+        world->user[i].there = 0;
+}
+
+static void start_action(struct world *world, const struct bf_source_wish *wish)
+{
+    world->source_action = (struct action){
+        .active = 1,
+        .kind = (uint8_t)wish->kind,
+        .round = (uint8_t)wish->round,
+        .with_delta = wish->with_delta,
+        .record = wish->record,
+    };
+    for (unsigned i = 0; i < BITMAPS; i++)
+        world->source_action.drops[i] = world->source_bitmaps[i].drop;
+    if (wish->kind == BF_SOURCE_WATCH_DRAIN)
+        note_generations(world, world->watched_generation);
+}
+
+static void say(struct world *world, const struct bf_source_wish *wish)
+{
+    put_on_wire(world, 0, &wish->word, world->source_bitmaps);
+    if (world->settings.breakage == BREAK_RETIRE_BEFORE_CONFIRMED &&
+        wish->word.step == BF_STEP_SEAL)
+        retire(world);
+}
+
+static void pump(struct world *world)
+{
+    struct bf_source_wish wish;
+
+    while (bf_source_next(&world->source, &wish)) {
+        if (wish.kind == BF_SOURCE_SAY)
+            say(world, &wish);
+        else
+            start_action(world, &wish);
+    }
+    if (!world->source.asked)
+        world->source_action = (struct action){0};
+}
+
+void source_feed(struct world *world, const struct bf_source_fact *fact)
+{
+    if (world->source_helper != HELPER_ALIVE)
+        return;
+    bind(world);
+    if (bf_source_feed(&world->source, fact, NULL) < 0)
+        broken(world, "the source's machine calls a fact illegal");
+    pump(world);
+    unbind(world);
+}
+
+void source_begin(struct world *world)
+{
+    world->source_helper = HELPER_ALIVE;
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
+        world->source_bitmaps[i] = (struct bf_handoff_bitmap){
+            .disk = world->settings.disk[i], .recording = world->settings.recording[i]};
+    (void)bf_source_init(&world->source, world->settings.kind, world->source_bitmaps,
+                         world->settings.nr_bitmaps, world->source_disks, world->settings.nr_disks,
+                         NULL);
+    note_generations(world, world->offered_generation);
+    note_generations(world, world->watched_generation);
+    pump(world);
+    unbind(world);
+}
+
+/* --- carrying out --------------------------------------------------------------------------------
+ */
+
+static bool in_round(const struct world *world, unsigned bitmap, unsigned round)
+{
+    return bitmap < world->settings.nr_bitmaps &&
+           world->source_bitmaps[bitmap].drop == BF_DROP_NONE &&
+           world->settings.recording[bitmap] == (round != BF_ROUND_FROZEN);
+}
+
+static bool snapshot_possible(const struct world *world, unsigned round)
+{
+    if (!world->source_qemu || world->guest == LEFT || world->guest == AT_DEST)
+        return false;
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (in_round(world, i, round) && !world->user[i].there)
+            return false;
+    }
+    return true;
+}
+
+static void snapshot(struct world *world)
+{
+    struct action *action = &world->source_action;
+
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (!in_round(world, i, action->round))
+            continue;
+        if (world->snapshot[i].there && world->snapshot[i].epoch == world->source.epoch)
+            broken(world, "a snapshot was added a second time");
+        world->snapshot[i] = (struct qemu_bitmap){
+            .there = 1, .bits = world->user[i].bits, .epoch = (uint8_t)world->source.epoch};
+        if (action->with_delta)
+            world->delta[world->settings.disk[i]] = (struct qemu_bitmap){
+                .there = 1, .recording = 1, .epoch = (uint8_t)world->source.epoch};
+        if (world->generation[i] != world->watched_generation[i] &&
+            world->settings.breakage != BREAK_CLEAR_UNNOTICED)
+            action->drops[i] = BF_DROP_BITMAP_CLEARED;
+    }
+}
+
+static void serve(struct world *world)
+{
+    struct action *action = &world->source_action;
+
+    for (unsigned i = 0; i < world->settings.nr_bitmaps && action->round != BF_ROUND_DELTA; i++) {
+        if (!in_round(world, i, action->round))
+            continue;
+        world->served_bits[i] = world->snapshot[i].bits;
+        world->served |= (uint8_t)(1u << i);
+    }
+    for (unsigned i = 0; i < world->settings.nr_disks && action->round == BF_ROUND_DELTA; i++) {
+        if (!world->delta[i].there)
+            continue;
+        world->delta[i].recording = 0;
+        world->served_delta_bits[i] = world->delta[i].bits;
+        world->served_delta |= (uint8_t)(1u << i);
+    }
+    world->served_epoch = (uint8_t)world->source.epoch;
+}
+
+static void stop_serving(struct world *world)
+{
+    world->served = 0;
+    world->served_delta = 0;
+    memset(world->served_bits, 0, sizeof world->served_bits);
+    memset(world->served_delta_bits, 0, sizeof world->served_delta_bits);
+}
+
+static void clean(struct world *world)
+{
+    stop_serving(world);
+    memset(world->snapshot, 0, sizeof world->snapshot);
+    memset(world->delta, 0, sizeof world->delta);
+}
+
+static void keep_record(struct journal *journal, const struct action *action)
+{
+    journal->written = 1;
+    journal->record = action->record;
+    memcpy(journal->drops, action->drops, BITMAPS);
+}
+
+static void carry_out(struct world *world)
+{
+    struct action *action = &world->source_action;
+
+    action->carried_out = 1;
+    switch ((int)action->kind) {
+    case BF_SOURCE_JOURNAL:
+        keep_record(&world->source_journal, action);
+        break;
+    case BF_SOURCE_SNAPSHOT:
+        action->failed = !snapshot_possible(world, action->round);
+        if (!action->failed)
+            snapshot(world);
+        break;
+    case BF_SOURCE_SERVE:
+        action->failed = !world->source_qemu;
+        if (!action->failed)
+            serve(world);
+        break;
+    case BF_SOURCE_RETIRE:
+        retire(world);
+        break;
+    case BF_SOURCE_CLEAN:
+        if (world->settings.breakage != BREAK_LEAVE_TEMPORARIES)
+            clean(world);
+        else
+            stop_serving(world);
+        break;
+    default:
+        break;
+    }
+}
+
+bool source_carry_out(struct world *world, unsigned unused)
+{
+    struct action *action = &world->source_action;
+
+    (void)unused;
+    if (world->source_helper != HELPER_ALIVE || !action->active || action->carried_out ||
+        action->kind == BF_SOURCE_WATCH_DRAIN)
+        return false;
+    carry_out(world);
+    return true;
+}
+
+/* --- looking -------------------------------------------------------------------------------------
+ */
+
+static uint8_t compare(const struct world *world, unsigned bitmap)
+{
+    const struct qemu_bitmap *user = &world->user[bitmap];
+    bool recording = world->settings.recording[bitmap];
+
+    if (world->settings.breakage == BREAK_CHANGES_UNNOTICED)
+        return BF_DROP_NONE;
+    if (!user->there)
+        return BF_DROP_BITMAP_VANISHED;
+    if (user->recording && !recording)
+        return BF_DROP_BITMAP_SWITCHED_ON;
+    if (!user->recording && recording)
+        return BF_DROP_BITMAP_SWITCHED_OFF;
+    if (!recording && world->snapshot[bitmap].there && user->bits != world->snapshot[bitmap].bits)
+        return BF_DROP_BITMAP_CHANGED;
+    return BF_DROP_NONE;
+}
+
+static enum bf_source_guest where(const struct world *world)
+{
+    if (!world->source_qemu)
+        return BF_SOURCE_GUEST_LOST;
+    if (world->guest == LEFT || world->guest == AT_DEST)
+        return BF_SOURCE_GUEST_LEFT;
+    return world->guest == PAUSED ? BF_SOURCE_GUEST_PAUSED : BF_SOURCE_GUEST_HERE;
+}
+
+static bool snapshots_found(const struct world *world, unsigned round)
+{
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (in_round(world, i, round) &&
+            (!world->snapshot[i].there || world->snapshot[i].epoch != world->source.epoch))
+            return false;
+    }
+    return world->source_qemu && world->settings.breakage != BREAK_SECOND_ADD_IN_DOUBT;
+}
+
+static void feed_standing_facts(struct world *world)
+{
+    for (unsigned i = 0; i < world->settings.nr_disks; i++) {
+        if (world->mirror[i].state == MIRROR_READY)
+            source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_MIRROR_READY, .disk = i});
+    }
+}
+
+static void answer_inspect(struct world *world)
+{
+    uint8_t drops[BITMAPS] = {0};
+    bool resuming = world->source.state == BF_SOURCE_RESUMING;
+
+    for (unsigned i = 0; i < world->settings.nr_bitmaps && !resuming; i++)
+        drops[i] = compare(world, i);
+    source_feed(world, &(struct bf_source_fact){
+                           .kind = BF_SOURCE_INSPECTED,
+                           .drops = drops,
+                           .guest = where(world),
+                           .snapshots_found = snapshots_found(world, world->source_action.round)});
+    if (resuming)
+        feed_standing_facts(world);
+}
+
+bool source_answer(struct world *world, unsigned unused)
+{
+    struct action action = world->source_action;
+
+    (void)unused;
+    /* events come before answers, as QEMU sent them */
+    if (world->source_helper != HELPER_ALIVE || !action.active || !action.carried_out ||
+        world->notices)
+        return false;
+    if (action.kind == BF_SOURCE_INSPECT)
+        answer_inspect(world);
+    else
+        source_feed(world, &(struct bf_source_fact){.kind = action.failed ? BF_SOURCE_REFUSED
+                                                                          : BF_SOURCE_DONE,
+                                                    .drops = action.drops});
+    return true;
+}
+
+bool source_in_doubt(struct world *world, unsigned unused)
+{
+    const struct action *action = &world->source_action;
+
+    (void)unused;
+    if (world->source_helper != HELPER_ALIVE || !action->active || action->failed ||
+        world->notices ||
+        (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_CLEAN &&
+         action->kind != BF_SOURCE_RETIRE))
+        return false;
+    source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_UNKNOWN});
+    return true;
+}
+
+bool source_refuse(struct world *world, unsigned unused)
+{
+    const struct action *action = &world->source_action;
+
+    (void)unused;
+    if (world->source_helper != HELPER_ALIVE || !action->active || action->carried_out ||
+        world->notices ||
+        (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_SERVE &&
+         action->kind != BF_SOURCE_JOURNAL))
+        return false;
+    source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_REFUSED});
+    return true;
+}
+
+bool source_poll(struct world *world, unsigned disk)
+{
+    if (world->source_helper != HELPER_ALIVE || world->source.state != BF_SOURCE_DRAINING ||
+        disk >= world->settings.nr_disks || world->source_disks[disk].drained ||
+        (!mirror_drained(world, disk) && world->settings.breakage != BREAK_NO_WAIT_FOR_DRAIN))
+        return false;
+    source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED, .disk = disk});
+    return true;
+}
+
+bool source_notice(struct world *world, unsigned unused)
+{
+    static const struct {
+        uint8_t notice;
+        enum bf_source_fact_kind kind;
+    } order[] = {
+        {NOTICE_PAUSED, BF_SOURCE_PAUSED},
+        {NOTICE_SWITCHED, BF_SOURCE_SWITCHED},
+        {NOTICE_KEPT, BF_SOURCE_KEPT},
+        {NOTICE_GONE, BF_SOURCE_QEMU_GONE},
+    };
+
+    (void)unused;
+    if (world->source_helper != HELPER_ALIVE)
+        return false;
+    for (unsigned i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (!(world->notices & order[i].notice))
+            continue;
+        world->notices &= (uint8_t)~order[i].notice;
+        source_feed(world, &(struct bf_source_fact){.kind = order[i].kind});
+        return true;
+    }
+    return false;
+}
+
+bool source_tell(struct world *world, unsigned fact)
+{
+    if (world->source_helper != HELPER_ALIVE ||
+        (fact == BF_SOURCE_TOO_BUSY && world->source.state != BF_SOURCE_DRAINING))
+        return false;
+    source_feed(world, &(struct bf_source_fact){.kind = (enum bf_source_fact_kind)fact});
+    return true;
+}
+
+/* --- crashing ------------------------------------------------------------------------------------
+ */
+
+/* nbdkit dies with its parent; a transaction that was sent is carried out or not. */
+bool source_crash(struct world *world, unsigned carried_out)
+{
+    struct action *action = &world->source_action;
+
+    if (world->source_helper != HELPER_ALIVE ||
+        (carried_out &&
+         (!action->active || action->carried_out || action->kind == BF_SOURCE_SERVE)))
+        return false;
+    if (carried_out)
+        carry_out(world);
+    stop_serving(world);
+    memset(&world->source, 0, sizeof world->source);
+    memset(world->source_disks, 0, sizeof world->source_disks);
+    memset(world->source_bitmaps, 0, sizeof world->source_bitmaps);
+    world->source_action = (struct action){0};
+    world->source_helper = HELPER_DEAD;
+    return true;
+}
+
+/* What was missed is found by looking: the events that still hold come again. */
+static void renew_notices(struct world *world)
+{
+    bool gone = world->guest == LEFT || world->guest == AT_DEST;
+
+    world->notices = 0;
+    if (!world->source_qemu)
+        world->notices = NOTICE_GONE;
+    else if (gone)
+        world->notices = NOTICE_SWITCHED;
+    else if (world->guest == PAUSED && world->settings.sees_pause)
+        world->notices = NOTICE_PAUSED;
+}
+
+bool source_restart(struct world *world, unsigned unused)
+{
+    const struct journal *journal = &world->source_journal;
+
+    (void)unused;
+    if (world->source_helper != HELPER_DEAD)
+        return false;
+    renew_notices(world);
+    if (!journal->written) {
+        source_begin(world);
+        feed_standing_facts(world);
+        return true;
+    }
+    world->source_helper = HELPER_ALIVE;
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
+        world->source_bitmaps[i] =
+            (struct bf_handoff_bitmap){.disk = world->settings.disk[i],
+                                       .recording = world->settings.recording[i],
+                                       .drop = journal->drops[i]};
+    (void)bf_source_resume(&world->source, world->settings.kind, world->source_bitmaps,
+                           world->settings.nr_bitmaps, world->source_disks,
+                           world->settings.nr_disks, &journal->record, NULL);
+    note_generations(world, world->watched_generation);
+    pump(world);
+    unbind(world);
+    return true;
+}

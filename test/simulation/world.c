@@ -1,0 +1,309 @@
+#include "world.h"
+
+#include "helpers.h"
+#include "qemu.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum cost { FREE_STEP, FAULT, WRITE, NUDGE };
+
+struct step {
+    const char *name;
+    bool (*function)(struct world *world, unsigned argument);
+    unsigned argument;
+    enum cost cost;
+    unsigned weight;
+};
+
+#define ONE(name, function, argument, cost, weight)                                                \
+    {                                                                                              \
+        name, function, argument, cost, weight                                                     \
+    }
+#define PER_DISK(name, function, cost, weight)                                                     \
+    ONE(name, function, 0, cost, weight), ONE(name, function, 1, cost, weight)
+#define PER_BITMAP(name, function, cost, weight)                                                   \
+    ONE(name, function, 0, cost, weight), ONE(name, function, 1, cost, weight),                    \
+        ONE(name, function, 2, cost, weight), ONE(name, function, 3, cost, weight)
+#define PER_BLOCK(name, function, cost, weight)                                                    \
+    ONE(name, function, 0, cost, weight), ONE(name, function, 1, cost, weight),                    \
+        ONE(name, function, 2, cost, weight), ONE(name, function, 3, cost, weight),                \
+        ONE(name, function, 4, cost, weight), ONE(name, function, 5, cost, weight)
+#define PER_WIRE(name, function, cost, weight) PER_BLOCK(name, function, cost, weight)
+
+_Static_assert(DISKS == 2 && BITMAPS == 4 && DISKS * BLOCKS == 6 && 2 * WIRE == 6,
+               "the table of steps counts them");
+
+static const struct step steps[] = {
+    ONE("source carries out", source_carry_out, 0, FREE_STEP, 16),
+    ONE("source is answered", source_answer, 0, FREE_STEP, 16),
+    ONE("source notices", source_notice, 0, FREE_STEP, 8),
+    PER_DISK("source sees a drained mirror", source_poll, FREE_STEP, 8),
+    ONE("destination carries out", dest_carry_out, 0, FREE_STEP, 16),
+    ONE("destination is answered", dest_answer, 0, FREE_STEP, 16),
+    ONE("destination notices", dest_notice, 0, FREE_STEP, 8),
+    PER_WIRE("word arrives", deliver, FREE_STEP, 8),
+    PER_DISK("mirror reads", mirror_start, FREE_STEP, 8),
+    PER_DISK("mirror writes", mirror_land, FREE_STEP, 6),
+    PER_DISK("mirror is ready", mirror_ready, FREE_STEP, 8),
+    PER_DISK("mirror is restarted", mirror_restart, FREE_STEP, 2),
+    PER_DISK("mirror ends", mirror_end, FREE_STEP, 8),
+    ONE("guest is paused", migration_pause, 0, FREE_STEP, 1),
+    ONE("guest leaves", migration_leave, 0, FREE_STEP, 4),
+    ONE("guest starts at the destination", migration_start, 0, FREE_STEP, 6),
+    ONE("source helper starts again", source_restart, 0, FREE_STEP, 8),
+    ONE("destination helper starts again", dest_restart, 0, FREE_STEP, 8),
+    ONE("late enable", enable_late, 0, FREE_STEP, 2),
+
+    PER_BLOCK("guest writes", guest_write, WRITE, 3),
+    PER_BLOCK("guest zeroes", guest_zero, WRITE, 2),
+    PER_BLOCK("guest discards", guest_discard, WRITE, 1),
+
+    ONE("source is nudged", source_tell, BF_SOURCE_NUDGE, NUDGE, 4),
+    ONE("destination is nudged", dest_tell, BF_DEST_NUDGE, NUDGE, 4),
+
+    PER_BITMAP("bitmap is cleared", bitmap_clear, FAULT, 1),
+    PER_BITMAP("bitmap is removed", bitmap_remove, FAULT, 1),
+    PER_BITMAP("bitmap is toggled", bitmap_toggle, FAULT, 1),
+    PER_DISK("mirror breaks", mirror_break, FAULT, 1),
+    ONE("migration is cancelled", migration_cancel, 0, FAULT, 1),
+    ONE("source QEMU dies", source_dies, 0, FAULT, 1),
+    ONE("destination QEMU dies", dest_dies, 0, FAULT, 1),
+    ONE("guest resumes on the source", source_returns, 0, FAULT, 1),
+    PER_WIRE("word is lost", lose, FAULT, 1),
+    PER_WIRE("word arrives twice", duplicate, FAULT, 1),
+    ONE("source is in doubt", source_in_doubt, 0, FAULT, 2),
+    ONE("source is refused", source_refuse, 0, FAULT, 1),
+    ONE("destination is in doubt", dest_in_doubt, 0, FAULT, 2),
+    ONE("destination is refused", dest_refuse, 0, FAULT, 1),
+    ONE("source helper is killed", source_crash, 0, FAULT, 1),
+    ONE("source helper is killed, wish carried out", source_crash, 1, FAULT, 1),
+    ONE("destination helper is killed", dest_crash, 0, FAULT, 1),
+    ONE("destination helper is killed, wish carried out", dest_crash, 1, FAULT, 1),
+    ONE("mirror never drains", source_tell, BF_SOURCE_TOO_BUSY, FAULT, 2),
+    ONE("source's operator aborts", source_tell, BF_SOURCE_ABORT, FAULT, 1),
+    ONE("destination's operator aborts", dest_tell, BF_DEST_ABORT, FAULT, 1),
+    ONE("source's deadline", source_tell, BF_SOURCE_DEADLINE, FAULT, 1),
+    ONE("destination's deadline", dest_tell, BF_DEST_DEADLINE, FAULT, 1),
+};
+
+unsigned world_nr_steps(void)
+{
+    return sizeof steps / sizeof steps[0];
+}
+
+const char *world_step_name(unsigned step, unsigned *ret_argument)
+{
+    *ret_argument = steps[step].argument;
+    return steps[step].name;
+}
+
+unsigned world_step_weight(unsigned step)
+{
+    return steps[step].weight;
+}
+
+bool world_step_optional(unsigned step)
+{
+    return steps[step].cost != FREE_STEP;
+}
+
+const char *breakage_name(enum breakage breakage)
+{
+    static const char *const names[] = {
+#define NAME(name) #name,
+        BREAKAGES(NAME)
+#undef NAME
+    };
+
+    return names[breakage];
+}
+
+void world_init(struct world *world, const struct settings *settings)
+{
+    memset(world, 0, sizeof *world);
+    world->settings = *settings;
+    world->source_qemu = 1;
+    world->dest_qemu = 1;
+    for (unsigned i = 0; i < settings->nr_disks; i++) {
+        for (unsigned block = 0; block < settings->nr_blocks; block++)
+            world->source_data[i][block] = (uint8_t)(block % 2);
+        world->mirror[i].dirty = (uint8_t)((1u << settings->nr_blocks) - 1);
+    }
+    for (unsigned i = 0; i < settings->nr_bitmaps; i++) {
+        world->user[i] = (struct qemu_bitmap){.there = 1, .recording = settings->recording[i]};
+        memcpy(world->base[i], world->source_data[settings->disk[i]], BLOCKS);
+        /* it has seen a write of its last block */
+        world->user[i].bits = (uint8_t)(1u << (settings->nr_blocks - 1));
+        world->need[i] = world->user[i].bits;
+    }
+    source_begin(world);
+}
+
+bool world_step(struct world *world, unsigned index)
+{
+    const struct step *step = &steps[index];
+
+    if ((step->cost == FAULT && world->faults_left == 0) ||
+        (step->cost == NUDGE && world->nudges_left == 0) || !step->function(world, step->argument))
+        return false;
+    world->faults_left = (uint8_t)(world->faults_left - (step->cost == FAULT));
+    world->nudges_left = (uint8_t)(world->nudges_left - (step->cost == NUDGE));
+    return true;
+}
+
+/* --- the invariant -------------------------------------------------------------------------------
+ */
+
+/* A backup from this bitmap, put on top of the one at the bitmap's beginning, must give the disk.
+ */
+static bool backup_is_whole(const struct world *world, unsigned bitmap)
+{
+    unsigned disk = world->settings.disk[bitmap];
+
+    for (unsigned block = 0; block < world->settings.nr_blocks; block++) {
+        bool excused = ((world->final[bitmap].bits | world->loose[disk]) >> block) & 1;
+
+        if (!excused && world->dest_data[disk][block] != world->base[bitmap][block])
+            return false;
+    }
+    return true;
+}
+
+/* What a recording bitmap must cover.  Two things keep a block of the source's bitmap from the
+ * tracker without any loss: a TRIM that the destination ignores leaves the content of the block
+ * open; and a mirror that skips zeroes does not tell that a zero came over a zero, or over what it
+ * had not yet copied over a zero - but then the bitmap's beginning had a zero there, and the disk
+ * has one. */
+static uint8_t must_cover(const struct world *world, unsigned bitmap)
+{
+    unsigned disk = world->settings.disk[bitmap];
+    uint8_t need = world->need[bitmap];
+
+    if (!world->final[bitmap].recording)
+        return need;
+    need &= (uint8_t)~world->loose[disk];
+    for (unsigned block = 0; block < world->settings.nr_blocks; block++) {
+        if (world->settings.skips_zeroes && world->dest_data[disk][block] == 0 &&
+            world->base[bitmap][block] == 0)
+            need &= (uint8_t) ~(1u << block);
+    }
+    return need;
+}
+
+static const char *check_published(const struct world *world, unsigned bitmap)
+{
+    const struct qemu_bitmap *final = &world->final[bitmap];
+    uint8_t need = must_cover(world, bitmap);
+
+    if (world->guest != AT_DEST)
+        return "a bitmap is published although the guest is not at the destination";
+    if ((final->bits & need) != need)
+        return "a published bitmap misses a dirty block";
+    if (world->user[bitmap].recording && !final->recording)
+        return "a published bitmap does not record";
+    if (final->recording && !(world->gapped >> bitmap & 1) && !backup_is_whole(world, bitmap))
+        return "a backup from a published bitmap misses a changed block";
+    return NULL;
+}
+
+const char *world_check(const struct world *world)
+{
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        const char *wrong = NULL;
+
+        if (world->dest_qemu && world->final[i].there && !world->final[i].stale)
+            wrong = check_published(world, i);
+        if (wrong)
+            return wrong;
+    }
+    return world->broken;
+}
+
+bool world_ended(const struct world *world)
+{
+    return world->source_helper == HELPER_ALIVE && world->source.state == BF_SOURCE_ENDED &&
+           (world->dest_helper == HELPER_NONE ||
+            (world->dest_helper == HELPER_ALIVE && world->dest.state == BF_DEST_ENDED));
+}
+
+static bool nothing_left(const struct world *world)
+{
+    static const struct qemu_bitmap none[BITMAPS];
+
+    return memcmp(world->snapshot, none, sizeof world->snapshot) == 0 &&
+           memcmp(world->delta, none, sizeof world->delta) == 0 &&
+           memcmp(world->loaded, none, sizeof world->loaded) == 0 &&
+           memcmp(world->dest_delta, none, sizeof world->dest_delta) == 0 &&
+           memcmp(world->tracker, none, sizeof world->tracker) == 0 && world->served == 0 &&
+           world->served_delta == 0;
+}
+
+static const char *check_report(const struct world *world)
+{
+    bool committed =
+        world->dest_helper == HELPER_ALIVE && world->dest.outcome == BF_OUTCOME_COMMITTED;
+
+    for (unsigned i = 0; i < world->settings.nr_bitmaps && world->dest_qemu; i++) {
+        bool reported = committed && world->dest_bitmaps[i].drop == BF_DROP_NONE;
+
+        if (world->final[i].there && world->final[i].stale) {
+            if (world->guest == AT_DEST && committed)
+                return "a bitmap of a former visit is left";
+        } else if (reported != (bool)world->final[i].there) {
+            return "the destination's report differs from what is there";
+        }
+        if (world->source.outcome == BF_OUTCOME_COMMITTED &&
+            (world->source_bitmaps[i].drop == BF_DROP_NONE) != reported)
+            return "the source's report differs from the destination's";
+        if (world->source.outcome == BF_OUTCOME_ABORTED && reported)
+            return "the source calls a move aborted that is committed";
+    }
+    return NULL;
+}
+
+const char *world_check_end(const struct world *world)
+{
+    if (!nothing_left(world))
+        return "temporaries are left";
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (world->dest_helper == HELPER_ALIVE && world->dest.outcome == BF_OUTCOME_OPEN)
+            return "the destination ends without an outcome";
+        if (world->source.outcome == BF_OUTCOME_ABORTED &&
+            world->source_bitmaps[i].drop == BF_DROP_NONE)
+            return "the source does not say why a bitmap was not carried";
+    }
+    return check_report(world);
+}
+
+bool world_push(struct world *world, unsigned round)
+{
+    if (round < 3)
+        return source_tell(world, BF_SOURCE_NUDGE) | dest_tell(world, BF_DEST_NUDGE);
+    /* the helper that has less to lose first; each later one only if that was not enough */
+    if (round < 5)
+        return source_tell(world, BF_SOURCE_DEADLINE);
+    if (round < 8)
+        return dest_tell(world, BF_DEST_DEADLINE);
+    return round < 10 && (source_tell(world, BF_SOURCE_DEADLINE) |
+                          dest_tell(world, BF_DEST_DEADLINE) | dest_tell(world, BF_DEST_ABORT));
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+    return hash ^ (hash >> 29);
+}
+
+uint64_t world_hash(const struct world *world)
+{
+    const unsigned char *bytes = (const unsigned char *)world;
+    uint64_t hash = UINT64_C(0x243f6a8885a308d3);
+    uint64_t word;
+
+    for (size_t at = 0; at + sizeof word <= offsetof(struct world, broken); at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        hash = mix(hash, word);
+    }
+    return hash;
+}

@@ -1,0 +1,135 @@
+/* Requests of the control socket: what they become; what is refused is in
+ * integration.daemon_control. */
+#include "daemon/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define UUID "ABCDEF01-2345-6789-abcd-ef0123456789"
+#define ID   "0123456789abcdef0123456789abcdef"
+
+static const char start[] =
+    "{\"schema\":1,\"op\":\"start\",\"vm\":\"web 1\",\"uuid\":\"" UUID "\",\"qmp\":\"/run/q\","
+    "\"peer\":\"[fe80::1%eth0]:99\",\"read\":\"block-status\",\"disks\":[{\"name\":\"vda\","
+    "\"node\":"
+    "\"n0\"},{\"name\":\"d\xc3\xa9\",\"node\":\"n1\"}]}";
+
+static int parse(const char *line, size_t line_bytes, struct bf_control_request *request)
+{
+    return bf_control_request_parse(line, line_bytes, request, NULL);
+}
+
+static void a_start_becomes_a_plan(void **state)
+{
+    struct bf_control_request request;
+
+    (void)state;
+    assert_int_equal(parse(start, strlen(start), &request), 0);
+    assert_int_equal(request.op, BF_OP_START);
+    assert_string_equal(request.plan.vm, "web 1");
+    assert_string_equal(request.plan.uuid, "abcdef01-2345-6789-abcd-ef0123456789");
+    assert_string_equal(request.plan.qmp, "/run/q");
+    assert_string_equal(request.plan.peer, "[fe80::1%eth0]:99");
+    assert_int_equal(request.plan.read, BF_READ_BLOCK_STATUS);
+    assert_int_equal(request.plan.nr_disks, 2);
+    assert_string_equal(request.plan.disks[1].name, "d\xc3\xa9");
+    assert_string_equal(request.plan.disks[1].node, "n1");
+    bf_control_request_release(&request);
+}
+
+static void a_plan_survives_its_journal(void **state)
+{
+    struct bf_control_request request;
+    struct bf_plan again;
+    json_t *object = json_object();
+
+    (void)state;
+    assert_int_equal(parse(start, strlen(start), &request), 0);
+    assert_true(bf_plan_to_json(&request.plan, object));
+    assert_int_equal(bf_plan_from_json(object, true, &again, NULL), 0);
+    assert_true(bf_plan_equal(&request.plan, &again));
+    again.disks[1].node[1] = '2';
+    assert_false(bf_plan_equal(&request.plan, &again));
+    again.disks[1].node[1] = '1';
+    again.read = BF_READ_SPILL;
+    assert_false(bf_plan_equal(&request.plan, &again));
+    bf_plan_release(&again);
+    bf_control_request_release(&request);
+    json_decref(object);
+}
+
+static void other_requests(void **state)
+{
+    static const char wait[] = "{\"schema\":1,\"op\":\"wait\",\"id\":\"" ID
+                               "\",\"for\":\"installed\",\"timeout_ms\":1500}";
+    static const char watch[] = "{\"schema\":1,\"op\":\"status\",\"watch\":true}";
+    struct bf_control_request request;
+
+    (void)state;
+    assert_int_equal(parse(wait, strlen(wait), &request), 0);
+    assert_int_equal(request.op, BF_OP_WAIT);
+    assert_string_equal(request.id, ID);
+    assert_int_equal(request.milestone, BF_MILESTONE_INSTALLED);
+    assert_int_equal(request.timeout_ms, 1500);
+    assert_int_equal(parse(watch, strlen(watch), &request), 0);
+    assert_int_equal(request.op, BF_OP_STATUS);
+    assert_string_equal(request.id, "");
+    assert_true(request.watch);
+}
+
+/* Cut anywhere, or with any byte changed, it is a request or refused: memory tells (asan). */
+static void cut_and_changed_requests_do_no_harm(void **state)
+{
+    size_t nr_bytes = strlen(start);
+    struct bf_control_request request;
+
+    (void)state;
+    for (size_t n = 0; n < nr_bytes; n++) {
+        char *cut = malloc(n + (n == 0));
+
+        assert_non_null(cut);
+        memcpy(cut, start, n);
+        assert_true(parse(cut, n, &request) < 0);
+        free(cut);
+    }
+    for (size_t at = 0; at < nr_bytes; at++) {
+        for (int change = 1; change < 256; change += 7) {
+            char changed[sizeof start];
+
+            memcpy(changed, start, sizeof start);
+            changed[at] = (char)(changed[at] ^ change);
+            (void)parse(changed, nr_bytes, &request);
+            bf_control_request_release(&request);
+        }
+    }
+}
+
+static void an_error_is_always_json(void **state)
+{
+    struct bf_error err = {.code = BF_E_AUTH, .text = "cut in the middle of \xc3"};
+    json_t *object = bf_control_error(&err);
+    const json_t *error = json_object_get(object, "error");
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "AUTH");
+    assert_int_equal(json_integer_value(json_object_get(error, "exit")), BF_EXIT_AUTH);
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_becomes_a_plan),
+        cmocka_unit_test(a_plan_survives_its_journal),
+        cmocka_unit_test(other_requests),
+        cmocka_unit_test(cut_and_changed_requests_do_no_harm),
+        cmocka_unit_test(an_error_is_always_json),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
