@@ -285,6 +285,36 @@ static void test_a_seal_that_needs_deltas_is_not_obeyed_without(void **state)
     expect_drops(&bench, BF_DROP_NONE, BF_DROP_DELTA_LOST, BF_DROP_DELTA_LOST);
 }
 
+static void test_a_seal_without_trackers_publishes_only_frozen_bitmaps(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    accept_offer(&bench);
+    load(&bench, BF_STEP_FROZEN, BF_ROUND_FROZEN);
+    load(&bench, BF_STEP_RECORDING, BF_ROUND_RECORDING);
+    hear(&bench, 1, BF_STEP_SEAL);
+    tell(&bench, BF_DEST_GUEST_RUNS);
+    found_all(&bench, all_snapshots);
+    expect_record(&bench, BF_MARK_COMMITTING);
+    expect_drops(&bench, BF_DROP_NONE, BF_DROP_TRACKER_LATE, BF_DROP_TRACKER_LATE);
+}
+
+static void test_trackers_that_are_gone_publish_only_frozen_bitmaps(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    load_all(&bench);
+    hear(&bench, 1, BF_STEP_SEAL);
+    tell(&bench, BF_DEST_GUEST_RUNS);
+    expect_wish(&bench, BF_DEST_INSPECT);
+    feed(&bench, (struct bf_dest_fact){.kind = BF_DEST_INSPECTED, .found = all_snapshots});
+    expect_record(&bench, BF_MARK_COMMITTING);
+    expect_drops(&bench, BF_DROP_NONE, BF_DROP_TRACKER_LOST, BF_DROP_TRACKER_LOST);
+}
+
 static void test_a_commit_in_doubt_that_was_done_is_not_sent_again(void **state)
 {
     struct bench bench;
@@ -607,6 +637,8 @@ int main(void)
         cmocka_unit_test(test_a_tracker_after_the_guest_is_worth_nothing),
         cmocka_unit_test(test_what_a_former_visit_left_goes_first),
         cmocka_unit_test(test_a_seal_that_needs_deltas_is_not_obeyed_without),
+        cmocka_unit_test(test_a_seal_without_trackers_publishes_only_frozen_bitmaps),
+        cmocka_unit_test(test_trackers_that_are_gone_publish_only_frozen_bitmaps),
         cmocka_unit_test(test_a_commit_in_doubt_that_was_done_is_not_sent_again),
         cmocka_unit_test(test_a_commit_in_doubt_that_was_not_done_is_sent_again),
         cmocka_unit_test(test_a_name_that_was_taken_meanwhile_is_left_alone),

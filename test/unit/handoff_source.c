@@ -382,6 +382,21 @@ static void test_a_guest_that_stays_ends_even_a_sealed_move(void **state)
     expect_abort(&bench, BF_DROP_MIGRATION_FAILED);
 }
 
+static void test_a_guest_that_stays_keeps_its_bitmaps_until_they_are_being_removed(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_sealed(&bench);
+    hear(&bench, BF_STEP_SEAL);
+    expect_record(&bench, BF_MARK_COMMITTED);
+    event(&bench, BF_SOURCE_KEPT);
+    expect_nothing(&bench);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_abort(&bench, BF_DROP_MIGRATION_FAILED);
+}
+
 static void test_an_operator_cannot_take_a_seal_back(void **state)
 {
     struct bench bench;
@@ -668,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_a_switch_before_the_snapshot_is_too_early),
         cmocka_unit_test(test_an_abort_waits_for_the_transaction),
         cmocka_unit_test(test_a_guest_that_stays_ends_even_a_sealed_move),
+        cmocka_unit_test(test_a_guest_that_stays_keeps_its_bitmaps_until_they_are_being_removed),
         cmocka_unit_test(test_an_operator_cannot_take_a_seal_back),
         cmocka_unit_test(test_a_journal_that_fails_keeps_the_seal_unsaid),
         cmocka_unit_test(test_two_ended_helpers_do_not_talk_for_ever),

@@ -52,6 +52,56 @@ const struct bf_config_key bf_config_keys[] = {
      .min = 0,
      .max = 3600,
      .number = 20},
+    {.name = "address",
+     .kind = BF_KEY_TEXT,
+     .at = AT(address),
+     .max = BF_CONFIG_TEXT_MAX_BYTES,
+     .text = {"::", "::"}},
+    {.name = "host",
+     .kind = BF_KEY_TEXT,
+     .at = AT(host),
+     .max = BF_CONFIG_TEXT_MAX_BYTES,
+     .text = {"", ""}},
+    {.name = "port",
+     .kind = BF_KEY_NUMBER,
+     .at = AT(port),
+     .min = 1,
+     .max = 65535,
+     .number = BF_CONFIG_PORT},
+    {.name = "tls_certificates",
+     .kind = BF_KEY_PATH,
+     .at = AT(tls_certificates),
+     .max = BF_CONFIG_PATH_MAX_BYTES,
+     .text = {"/etc/pki/bitferry", "/etc/pki/bitferry"}},
+    {.name = "allow_peers",
+     .kind = BF_KEY_TEXT,
+     .at = AT(allow_peers),
+     .max = BF_CONFIG_TEXT_MAX_BYTES,
+     .text = {"", ""}},
+    {.name = "plain_on_loopback",
+     .kind = BF_KEY_NUMBER,
+     .at = AT(plain_on_loopback),
+     .min = 0,
+     .max = 1,
+     .number = 0},
+    {.name = "peer_timeout_s",
+     .kind = BF_KEY_NUMBER,
+     .at = AT(peer_timeout_s),
+     .min = 1,
+     .max = 86400,
+     .number = 60},
+    {.name = "expect_timeout_s",
+     .kind = BF_KEY_NUMBER,
+     .at = AT(expect_timeout_s),
+     .min = 1,
+     .max = 86400,
+     .number = 600},
+    {.name = "drain_timeout_s",
+     .kind = BF_KEY_NUMBER,
+     .at = AT(drain_timeout_s),
+     .min = 1,
+     .max = 86400,
+     .number = 60},
     {.name = "log_level", .kind = BF_KEY_LEVEL, .at = AT(log_level), .number = BF_LOG_INFO},
     {.name = "allow_uids", .kind = BF_KEY_UIDS},
     {.name = NULL},
@@ -119,11 +169,11 @@ static bool set_level(struct bf_config *config, const struct bf_config_key *key,
     return false;
 }
 
-static bool set_path(struct bf_config *config, const struct bf_config_key *key, const char *value)
+static bool set_text(struct bf_config *config, const struct bf_config_key *key, const char *value)
 {
     size_t length = strlen(value);
 
-    if (value[0] != '/' || length > key->max)
+    if ((key->kind == BF_KEY_PATH && value[0] != '/') || length > key->max)
         return false;
     memcpy(text_of(config, key), value, length + 1);
     return true;
@@ -154,7 +204,8 @@ bool bf_config_key_set(struct bf_config *config, const struct bf_config_key *key
         return parse_number(value, value + strlen(value), key->min, key->max,
                             number_of(config, key));
     case BF_KEY_PATH:
-        return set_path(config, key, value);
+    case BF_KEY_TEXT:
+        return set_text(config, key, value);
     case BF_KEY_LEVEL:
         return set_level(config, key, value);
     case BF_KEY_UIDS:
@@ -174,6 +225,9 @@ const char *bf_config_key_allowed(const struct bf_config_key *key, char buf[BF_K
         (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "an absolute path of at most %" PRIu64 " bytes",
                        key->max);
         break;
+    case BF_KEY_TEXT:
+        (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "a text of at most %" PRIu64 " bytes", key->max);
+        break;
     case BF_KEY_LEVEL:
         (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "error, warning, info or debug");
         break;
@@ -189,8 +243,8 @@ void bf_config_init(struct bf_config *config, enum bf_role role)
 {
     *config = (struct bf_config){.role = role};
     for (const struct bf_config_key *key = bf_config_keys; key->name; key++) {
-        if (key->kind == BF_KEY_PATH)
-            (void)set_path(config, key, key->text[role]);
+        if (key->kind == BF_KEY_PATH || key->kind == BF_KEY_TEXT)
+            (void)set_text(config, key, key->text[role]);
         else if (key->kind != BF_KEY_UIDS)
             *number_of(config, key) = key->number;
     }
@@ -205,6 +259,7 @@ static void print_value(const struct bf_config *config, const struct bf_config_k
         (void)fprintf(out, "%" PRIu64, *(const uint64_t *)value);
         break;
     case BF_KEY_PATH:
+    case BF_KEY_TEXT:
         (void)fputs(value, out);
         break;
     case BF_KEY_LEVEL:

@@ -9,6 +9,7 @@
 enum bf_config_kind {
     BF_KEY_NUMBER, /* uint64_t */
     BF_KEY_PATH,   /* char[] of at least @max + 1 bytes */
+    BF_KEY_TEXT,   /* the same, any text */
     BF_KEY_LEVEL,  /* uint64_t */
     BF_KEY_UIDS,   /* allow_uids and nr_allow_uids; no default */
 };

@@ -83,12 +83,13 @@ bool bf_source_next(struct bf_source *source, struct bf_source_wish *ret_wish)
     return true;
 }
 
-enum bf_milestone bf_source_milestone(const struct bf_source *source)
+enum bf_source_milestone bf_source_milestone(const struct bf_source *source)
 {
-    enum bf_milestone milestone = bf_source_row(source->state)->milestone;
+    enum bf_source_milestone milestone = bf_source_row(source->state)->milestone;
 
-    if (milestone == BF_MILESTONE_COMMITTED && source->outcome != BF_OUTCOME_COMMITTED)
-        return source->outcome == BF_OUTCOME_UNCONFIRMED ? BF_MILESTONE_FROZEN : BF_MILESTONE_NONE;
+    if (milestone == BF_SOURCE_REACHED_COMMITTED && source->outcome != BF_OUTCOME_COMMITTED)
+        return source->outcome == BF_OUTCOME_UNCONFIRMED ? BF_SOURCE_REACHED_FROZEN
+                                                         : BF_SOURCE_REACHED_NONE;
     return milestone;
 }
 

@@ -22,7 +22,7 @@
 #define STEP(name)      .step = BF_STEP_##name
 #define MARK(name)      .wish = BF_SOURCE_JOURNAL, .mark = BF_MARK_##name, .facts = DURABLE
 #define AFTER(name)     .after = BF_SOURCE_##name
-#define MILESTONE(name) .milestone = BF_MILESTONE_##name
+#define MILESTONE(name) .milestone = BF_SOURCE_REACHED_##name
 
 static const struct bf_source_row rows[BF_NR_SOURCE_STATES] = {
     [BF_SOURCE_BEGINNING] = {MARK(BEGUN), AFTER(SWEEPING), .traits = ALIVE},

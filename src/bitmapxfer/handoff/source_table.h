@@ -17,7 +17,7 @@ struct bf_source_row {
     enum bf_step step;          /* the word that is said on entry */
     enum bf_source_state after; /* DONE leads there, where nothing must be decided */
     unsigned traits;
-    enum bf_milestone milestone;
+    enum bf_source_milestone milestone;
     uint32_t facts; /* 1 << each legal fact */
 };
 

@@ -20,7 +20,9 @@
 enum {
     BF_CONFIG_FILE_MAX_BYTES = 64 << 10,
     BF_CONFIG_UIDS_MAX = 16,
+    BF_CONFIG_PORT = 10810, /* one above nbd's */
     BF_CONFIG_PATH_MAX_BYTES = 160,
+    BF_CONFIG_TEXT_MAX_BYTES = 255,
     BF_CONFIG_RUN_PATH_MAX_BYTES = 90, /* a socket's path has 107 bytes: "/control.sock" fits */
 };
 
@@ -34,6 +36,15 @@ struct bf_config {
     uint64_t client_patience_s;
     uint64_t stop_grace_s;
     uint64_t log_level; /* enum bf_log_level */
+    char address[BF_CONFIG_TEXT_MAX_BYTES + 1]; /* dest: for helpers; source: for its exports */
+    char host[BF_CONFIG_TEXT_MAX_BYTES + 1]; /* as in our certificate, for peers; "": the address */
+    uint64_t port;                           /* of bitferry-dest; source: where none is told */
+    char tls_certificates[BF_CONFIG_PATH_MAX_BYTES + 1]; /* folder */
+    char allow_peers[BF_CONFIG_TEXT_MAX_BYTES + 1];      /* patterns, with commas; "": all signed */
+    uint64_t plain_on_loopback;                          /* 1: plain TCP, on loopback only */
+    uint64_t peer_timeout_s;   /* without a connection to the peer */
+    uint64_t expect_timeout_s; /* until the other helper knows of the move */
+    uint64_t drain_timeout_s;  /* until a busy mirror is helped by deltas */
     uid_t allow_uids[BF_CONFIG_UIDS_MAX];
     size_t nr_allow_uids;
 };

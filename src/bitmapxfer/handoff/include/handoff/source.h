@@ -201,12 +201,12 @@ struct bf_source_disk {
 
 /** What an orchestrator can wait for; each includes the ones before.  A new epoch takes back
  *  INSTALLED. */
-enum bf_milestone {
-    BF_MILESTONE_NONE,
-    BF_MILESTONE_INSTALLED, /* all snapshots are in QEMU at the destination */
-    BF_MILESTONE_FROZEN,    /* the deltas too: the guest may be started at the destination */
-    BF_MILESTONE_COMMITTED, /* published and read back at the destination */
-    BF_MILESTONE_ENDED,     /* see @outcome */
+enum bf_source_milestone {
+    BF_SOURCE_REACHED_NONE,
+    BF_SOURCE_REACHED_INSTALLED, /* all snapshots are in QEMU at the destination */
+    BF_SOURCE_REACHED_FROZEN,    /* the deltas too: the guest may be started at the destination */
+    BF_SOURCE_REACHED_COMMITTED, /* published and read back at the destination */
+    BF_SOURCE_REACHED_ENDED,     /* see @outcome */
 };
 
 struct bf_source {
@@ -263,7 +263,7 @@ int bf_source_feed(struct bf_source *source, const struct bf_source_fact *fact,
 /** The next thing to do; false: nothing until the next fact. */
 bool bf_source_next(struct bf_source *source, struct bf_source_wish *ret_wish);
 
-enum bf_milestone bf_source_milestone(const struct bf_source *source);
+enum bf_source_milestone bf_source_milestone(const struct bf_source *source);
 
 /** "SNAPPING" and so on. */
 const char *bf_source_state_name(enum bf_source_state state);

@@ -1,0 +1,45 @@
+/** Fetch bitmaps, one export each, into carriers of one bitmap each.
+ *
+ * A bitmap of a smaller disk becomes one of the wanted size: what is past its end is dirty.
+ */
+#ifndef DRIVE_FETCH_H
+#define DRIVE_FETCH_H
+
+#include "model/summary.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+#define BF_FETCH_BITMAP "bits" /* the name of the bitmap in every carrier that travels */
+
+enum { BF_FETCH_TRIES_MAX = 5, BF_FETCH_RETRY_MS = 500 };
+
+struct bf_fetch_item {
+    char *export_name;                           /* owned */
+    char *path;                                  /* owned; of the carrier to be made */
+    uint32_t index;                              /* the caller's */
+    uint64_t disk_size_bytes, granularity_bytes; /* as exported */
+    struct bf_summary announced;
+    uint64_t wanted_size_bytes; /* of the carrier; not below disk_size_bytes */
+    /* results */
+    enum bf_code failed;       /* NONE: the carrier is there, and what was announced is what came */
+    struct bf_summary written; /* in the carrier's layout */
+};
+
+struct bf_fetch;
+
+typedef void (*bf_fetch_fn)(void *ctx, struct bf_fetch_item *items, uint32_t nr_items);
+
+/** Fetch all, one after the other; takes over @items, strings included, and lends them to @done.
+ *  @tls_certificates may be NULL.  Errors: NO_MEMORY; @items is freed then too. */
+int bf_fetch_start(uv_loop_t *loop, const char *uri, const char *tls_certificates,
+                   uint64_t deadline_ms, struct bf_fetch_item *items, uint32_t nr_items,
+                   void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
+                   bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err);
+
+/** @done is not called; freed by the loop. */
+void bf_fetch_cancel(struct bf_fetch *fetch);
+
+void bf_fetch_items_free(struct bf_fetch_item *items, uint32_t nr_items);
+
+#endif

@@ -1,0 +1,40 @@
+/** What a driver writes into its move's journal: envelopes as they were said or heard, and the
+ *  machine's records. */
+#ifndef DRIVE_LEDGER_H
+#define DRIVE_LEDGER_H
+
+#include "daemon/folder.h"
+#include "drive/offer.h"
+
+enum bf_ledger_kind {
+    BF_LEDGER_OFFER = BF_JOURNAL_FIRST_DRIVER, /* a frame: what the move is about */
+    BF_LEDGER_RECORD,                          /* of the machine */
+    BF_LEDGER_QEMU,                            /* text: which start of QEMU it is */
+    BF_LEDGER_EXPORTS,                         /* a frame: what was announced */
+    BF_LEDGER_LAST = BF_LEDGER_EXPORTS,
+};
+
+int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
+                        const Bitferry__Envelope *envelope, Bitferry__Role sender,
+                        struct bf_error *err);
+
+int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *record,
+                         const struct bf_offer *offer, struct bf_error *err);
+
+/** What a journal says.  @ret_offer is empty (no disks and no bitmaps, @has_offer false) where none
+ *  was written. */
+struct bf_ledger {
+    bool has_offer;
+    bool has_record;
+    struct bf_record record;
+    char qemu_start[96];
+};
+
+/** @exports is called for every EXPORTS record that follows the offer.  Errors: IMAGE_CORRUPT for
+ *  what no driver writes; and NO_MEMORY. */
+int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
+                   struct bf_ledger *ret_ledger, struct bf_offer *ret_offer,
+                   int (*exports)(void *ctx, const Bitferry__Envelope *envelope), void *ctx,
+                   struct bf_error *err);
+
+#endif

@@ -1,0 +1,85 @@
+/** The bitmaps of one move, as both drivers know them: what the machines of handoff/ count by
+ * index.
+ */
+#ifndef DRIVE_OFFER_H
+#define DRIVE_OFFER_H
+
+#include "daemon/move.h"
+#include "handoff/names.h"
+#include "handoff/word.h"
+#include "model/summary.h"
+#include "rpc/message.h"
+
+struct bf_offer_disk {
+    char *name;
+    char *node;                 /* here, in our QEMU; "": there is none */
+    char *file;                 /* of the image, as QEMU says; or NULL */
+    uint64_t size_bytes;        /* at the source */
+    uint64_t placed_size_bytes; /* at the destination, 0: there is no such disk or not known yet */
+    bool stores;                /* the destination's image can store bitmaps */
+};
+
+/** Count and digest that a bitmap is known to have. */
+struct bf_known {
+    bool known;
+    struct bf_summary summary;
+};
+
+struct bf_offer_bitmap {
+    char *name;
+    uint64_t granularity_bytes;
+    uint64_t dirty_bytes; /* source: when last looked at */
+    bool persistent;
+    struct bf_known announced; /* the snapshot, in the source's layout */
+    struct bf_known loaded;    /* destination: the same in its own disk's layout */
+    struct bf_known published; /* destination: as read back */
+};
+
+struct bf_offer {
+    uint8_t move_id[BF_MOVE_ID_BYTES];
+    enum bf_handoff_kind kind;
+    struct bf_offer_disk *disks;
+    uint32_t nr_disks;
+    struct bf_offer_bitmap *bitmaps;
+    struct bf_handoff_bitmap *states; /* the machine's; .disk and .recording are ours too */
+    uint32_t nr_bitmaps;
+    struct bf_known *deltas;        /* per disk: announced */
+    struct bf_known *loaded_deltas; /* per disk */
+};
+
+void bf_offer_release(struct bf_offer *offer);
+
+/** Room for so many, all empty.  Errors: NO_MEMORY. */
+int bf_offer_init(struct bf_offer *offer, uint32_t nr_disks, uint32_t nr_bitmaps,
+                  struct bf_error *err);
+
+/** From an OFFER that passed bf_rpc_envelope_check().  Errors: NO_MEMORY, LIMIT. */
+int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *ret_offer,
+                           struct bf_error *err);
+
+/** @offer says the same as @envelope's. */
+bool bf_offer_same(const struct bf_offer *offer, const Bitferry__Offer *other);
+
+/** The finest granularity among the recording bitmaps of @disk, dropped ones too, so that it is the
+ *  same all the while; 0: there are none. */
+uint64_t bf_offer_finest(const struct bf_offer *offer, uint32_t disk);
+
+/** Has @disk recording bitmaps that are not dropped? */
+bool bf_offer_matters(const struct bf_offer *offer, uint32_t disk);
+
+/** "bitferry-tmp.MOVE.EPOCH.ROLE.INDEX". */
+const char *bf_offer_temporary(const struct bf_offer *offer, uint32_t epoch,
+                               enum bf_temporary_kind kind, uint32_t index,
+                               char buf[BF_TEMPORARY_NAME_MAX + 1]);
+
+/** "bitferry-tmp.MOVE." */
+void bf_offer_prefix(const struct bf_offer *offer, char buf[BF_TEMPORARY_NAME_MAX + 1]);
+
+/** The code that users see for @drop. */
+enum bf_code bf_drop_code(enum bf_drop drop);
+
+/** Tell clients what became of each bitmap; @ended: the rest is carried. */
+void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool ended,
+                     const char *phase);
+
+#endif

@@ -1,0 +1,234 @@
+#include "drive/qemu.h"
+
+#include "daemon/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONNECT_DEADLINE_MS = 10000,
+    RETRY_MS = 200,
+};
+
+struct bf_qemu {
+    uv_loop_t *loop;
+    struct bf_qemu_handlers handlers;
+    char *socket_path;
+    char *uuid;
+    char *tag;
+    char start[BF_LIVE_START_MAX + 1];
+    struct bf_live *live;
+    struct bf_live_watch *watch;
+    char **texts; /* name and node of each disk that is watched */
+    struct bf_live_watch_disk *disks;
+    uint32_t nr_disks;
+    uv_timer_t retry;
+    bool up;
+    bool was_up;
+    bool gone;
+    bool freed;
+};
+
+static void connect_again(uv_timer_t *timer);
+
+static void drop_session(struct bf_qemu *qemu)
+{
+    struct bf_live *live = qemu->live;
+
+    qemu->up = false;
+    if (qemu->watch)
+        bf_live_watch_free(qemu->watch);
+    qemu->watch = NULL;
+    qemu->live = NULL;
+    if (live)
+        bf_live_close(live);
+}
+
+static void set_gone(struct bf_qemu *qemu, const struct bf_error *err)
+{
+    qemu->gone = true;
+    qemu->handlers.gone(qemu->handlers.ctx, err);
+}
+
+static void look_again(struct bf_qemu *qemu)
+{
+    (void)uv_timer_start(&qemu->retry, connect_again, RETRY_MS, 0);
+}
+
+static void lose(struct bf_qemu *qemu)
+{
+    bool was_up = qemu->up;
+
+    drop_session(qemu);
+    look_again(qemu);
+    if (was_up)
+        qemu->handlers.lost(qemu->handlers.ctx);
+}
+
+static void on_fact(void *ctx, const struct bf_live_fact *fact)
+{
+    struct bf_qemu *qemu = ctx;
+
+    if (fact->kind == BF_LIVE_LOST)
+        lose(qemu);
+    else
+        qemu->handlers.fact(qemu->handlers.ctx, fact);
+}
+
+static int start_watch(struct bf_qemu *qemu, struct bf_error *err)
+{
+    struct bf_live_watch_config config = {
+        .disks = qemu->disks, .nr_disks = qemu->nr_disks, .fact = on_fact, .ctx = qemu};
+
+    return bf_live_watch_new(qemu->live, &config, &qemu->watch, err);
+}
+
+static void on_ready(void *ctx, const struct bf_live_identity *identity, const struct bf_error *err)
+{
+    struct bf_qemu *qemu = ctx;
+
+    if (!err) {
+        (void)snprintf(qemu->start, sizeof qemu->start, "%s", identity->start);
+        qemu->up = qemu->was_up = true;
+        if (qemu->disks)
+            (void)start_watch(qemu, NULL);
+        qemu->handlers.up(qemu->handlers.ctx);
+        return;
+    }
+    drop_session(qemu);
+    if (qemu->start[0] && (err->code == BF_E_NOT_FOUND || bf_live_is_gone(qemu->start)))
+        set_gone(qemu, err);
+    else if (!qemu->start[0])
+        set_gone(qemu, err);
+    else
+        look_again(qemu);
+}
+
+static void on_closed(void *ctx, const struct bf_error *err)
+{
+    (void)err;
+    lose(ctx);
+}
+
+static int open_session(struct bf_qemu *qemu, struct bf_error *err)
+{
+    struct bf_live_target target = {.socket_path = qemu->socket_path,
+                                    .uuid = qemu->uuid,
+                                    .start = qemu->start,
+                                    .tag = qemu->tag};
+    struct bf_live_handlers handlers = {.ready = on_ready, .closed = on_closed, .ctx = qemu};
+
+    return bf_live_open(qemu->loop, &target, CONNECT_DEADLINE_MS, &handlers, &qemu->live, err);
+}
+
+static void connect_again(uv_timer_t *timer)
+{
+    struct bf_qemu *qemu = timer->data;
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (qemu->gone || qemu->live)
+        return;
+    if (qemu->start[0] && bf_live_is_gone(qemu->start)) {
+        (void)bf_error_set(&err, BF_E_PEER, "QEMU has ended");
+        set_gone(qemu, &err);
+    } else if (open_session(qemu, &err) < 0) {
+        look_again(qemu);
+    }
+}
+
+static void release(struct bf_qemu *qemu)
+{
+    for (uint32_t i = 0; qemu->texts && i < 2 * qemu->nr_disks; i++)
+        free(qemu->texts[i]);
+    free(qemu->texts);
+    free(qemu->disks);
+    free(qemu->socket_path);
+    free(qemu->uuid);
+    free(qemu->tag);
+    free(qemu);
+}
+
+int bf_qemu_new(uv_loop_t *loop, const struct bf_qemu_target *target,
+                const struct bf_qemu_handlers *handlers, struct bf_qemu **ret_qemu,
+                struct bf_error *err)
+{
+    struct bf_qemu *qemu = calloc(1, sizeof *qemu);
+
+    if (!qemu)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to talk to QEMU");
+    qemu->loop = loop;
+    qemu->handlers = *handlers;
+    qemu->socket_path = strdup(target->socket_path);
+    qemu->uuid = strdup(target->uuid);
+    qemu->tag = strdup(target->tag);
+    (void)snprintf(qemu->start, sizeof qemu->start, "%s", target->start);
+    if (!qemu->socket_path || !qemu->uuid || !qemu->tag) {
+        release(qemu);
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to talk to QEMU");
+    }
+    (void)uv_timer_init(loop, &qemu->retry);
+    qemu->retry.data = qemu;
+    *ret_qemu = qemu;
+    /* Failures come to `gone`, from the loop. */
+    (void)uv_timer_start(&qemu->retry, connect_again, 0, 0);
+    return 0;
+}
+
+int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, uint32_t nr_disks,
+                  struct bf_error *err)
+{
+    if (!qemu->disks) {
+        qemu->disks = calloc(nr_disks + 1U, sizeof *qemu->disks);
+        qemu->texts = calloc(2 * nr_disks + 1U, sizeof *qemu->texts);
+        if (!qemu->disks || !qemu->texts)
+            return bf_error_set(err, BF_E_NO_MEMORY, "no memory to watch QEMU");
+        qemu->nr_disks = nr_disks;
+        for (uint32_t i = 0; i < nr_disks; i++) {
+            qemu->disks[i].name = qemu->texts[2 * i] = strdup(disks[i].name);
+            qemu->disks[i].node = qemu->texts[2 * i + 1] = strdup(disks[i].node);
+            if (!qemu->disks[i].name || !qemu->disks[i].node)
+                return bf_error_set(err, BF_E_NO_MEMORY, "no memory to watch QEMU");
+        }
+    }
+    return qemu->watch ? 0 : start_watch(qemu, err);
+}
+
+struct bf_live *bf_qemu_live(const struct bf_qemu *qemu)
+{
+    return qemu->up ? qemu->live : NULL;
+}
+
+struct bf_live_watch *bf_qemu_live_watch(const struct bf_qemu *qemu)
+{
+    return qemu->watch;
+}
+
+bool bf_qemu_is_gone(const struct bf_qemu *qemu)
+{
+    return qemu->gone;
+}
+
+const char *bf_qemu_start(const struct bf_qemu *qemu)
+{
+    return qemu->start;
+}
+
+void bf_qemu_restart(struct bf_qemu *qemu)
+{
+    lose(qemu);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void bf_qemu_free(struct bf_qemu *qemu)
+{
+    if (qemu->freed)
+        return;
+    qemu->freed = true;
+    drop_session(qemu);
+    uv_close((uv_handle_t *)&qemu->retry, on_timer_closed);
+}
