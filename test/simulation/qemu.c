@@ -240,7 +240,7 @@ static bool all_mirrors(const struct world *world, enum mirror_state state)
 }
 
 /* Does the orchestrator wait for the helpers?  A move that has ended keeps nobody waiting. */
-static bool waits_for(const struct world *world, enum bf_milestone milestone)
+static bool waits_for(const struct world *world, enum bf_source_milestone milestone)
 {
     return world->settings.patient && world->source.outcome != BF_OUTCOME_ABORTED &&
            (world->source_helper != HELPER_ALIVE ||
@@ -252,7 +252,7 @@ bool migration_pause(struct world *world, unsigned unused)
     (void)unused;
     if (world->guest != AT_SOURCE || !world->source_qemu || !world->dest_qemu ||
         world->dest_failed || !all_mirrors(world, MIRROR_READY) ||
-        waits_for(world, BF_MILESTONE_INSTALLED))
+        waits_for(world, BF_SOURCE_REACHED_INSTALLED))
         return false;
     world->guest = PAUSED;
     if (world->settings.sees_pause)
@@ -266,7 +266,7 @@ bool migration_leave(struct world *world, unsigned unused)
     if (world->guest != PAUSED || !world->source_qemu || !world->dest_qemu ||
         !all_mirrors(world, MIRROR_ENDED) ||
         (world->settings.kind == BF_HANDOFF_FREEZE && world->settings.sees_pause &&
-         waits_for(world, BF_MILESTONE_FROZEN)))
+         waits_for(world, BF_SOURCE_REACHED_FROZEN)))
         return false;
     world->guest = LEFT;
     world->notices |= NOTICE_SWITCHED;

@@ -174,22 +174,22 @@ static void test_a_move_goes_step_by_step_to_its_end(void **state)
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_NONE);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_NONE);
     go_to_sealed(&bench);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_FROZEN);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_FROZEN);
     assert_false(bench.wish.word.with_delta);
     hear(&bench, BF_STEP_SEAL);
     expect_record(&bench, BF_MARK_COMMITTED);
     expect_nothing(&bench); /* nothing is removed before it is durable */
     answer(&bench, BF_SOURCE_DONE);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_COMMITTED);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_COMMITTED);
     do_wish(&bench, BF_SOURCE_RETIRE);
     do_wish(&bench, BF_SOURCE_CLEAN);
     expect_record(&bench, BF_MARK_ENDED);
     answer(&bench, BF_SOURCE_DONE);
     expect_word(&bench, BF_STEP_RETIRED);
     expect_nothing(&bench);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_ENDED);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_ENDED);
     assert_int_equal(bench.source.outcome, BF_OUTCOME_COMMITTED);
     hear(&bench, BF_STEP_SEAL); /* it has not heard us */
     expect_word(&bench, BF_STEP_RETIRED);
@@ -207,7 +207,7 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     answer(&bench, BF_SOURCE_DONE);
     do_wish(&bench, BF_SOURCE_SERVE);
     ask(&bench, BF_STEP_RECORDING);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_INSTALLED);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_INSTALLED);
     expect_nothing(&bench);
     event(&bench, BF_SOURCE_PAUSED);
     ask(&bench, BF_STEP_ARM_PAUSED);
@@ -216,9 +216,9 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     answer(&bench, BF_SOURCE_DONE);
     ask(&bench, BF_STEP_DELTA);
     expect_wish(&bench, BF_SOURCE_INSPECT);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_INSTALLED);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_INSTALLED);
     answer(&bench, BF_SOURCE_INSPECTED);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_FROZEN);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_FROZEN);
     event(&bench, BF_SOURCE_SWITCHED);
     expect_record(&bench, BF_MARK_SEALED);
     assert_true(bench.wish.record.with_delta);
@@ -251,7 +251,7 @@ static void test_a_broken_mirror_begins_the_next_epoch(void **state)
     go_to_installed(&bench);
     feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_VOID, .disk = 1});
     assert_int_equal(bench.source.epoch, 2);
-    assert_int_equal(bf_source_milestone(&bench.source), BF_MILESTONE_NONE);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_NONE);
     go_to_offer(&bench);
     expect_word(&bench, BF_STEP_OFFER);
     feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_HEARD,
