@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Domains on the hosts.  Source it behind hosts_lib.sh.
+#
+# Without a kernel a domain stands in its BIOS and is written to by domain_write, as if by the guest: fast,
+# and every byte is known.  GUEST_KERNEL, GUEST_INITRD, GUEST_ARGUMENTS boot a Linux instead.
+
+: "${hosts_source:?}"
+IMAGES=/var/lib/libvirt/images
+SHARED=/var/lib/libvirt/shared
+
+# domain_disk HOST PATH SIZE [OPTION...]: an empty image
+domain_disk() {
+    hosts_run "$1" qemu-img create -q -f qcow2 "${@:4}" "$2" "$3"
+}
+
+# domain_disk_xml TARGET PATH
+domain_disk_xml() {
+    cat <<EOT
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' discard='unmap'/>
+      <source file='$2'/>
+      <target dev='$1' bus='virtio'/>
+      <serial>$1</serial>
+    </disk>
+EOT
+}
+
+domain_boot_xml() {
+    echo "    <type arch='x86_64' machine='pc'>hvm</type>"
+    [ -n "${GUEST_KERNEL:-}" ] || return 0
+    printf '    <kernel>%s</kernel>\n    <initrd>%s</initrd>\n    <cmdline>%s</cmdline>\n' \
+        "$GUEST_KERNEL" "$GUEST_INITRD" "${GUEST_ARGUMENTS:-console=ttyS0}"
+}
+
+# domain_xml NAME UUID TARGET=PATH...
+domain_xml() {
+    local name=$1 uuid=$2 disk
+    shift 2
+    cat <<EOT
+<domain type='qemu'>
+  <name>$name</name>
+  <uuid>$uuid</uuid>
+  <memory unit='MiB'>${GUEST_MEMORY_MIB:-128}</memory>
+  <vcpu>1</vcpu>
+  <os>
+$(domain_boot_xml)
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+$(for disk in "$@"; do domain_disk_xml "${disk%%=*}" "${disk#*=}"; done)
+    <controller type='usb' model='none'/>
+    <serial type='file'><source path='/var/log/libvirt/qemu/$name-console.log' append='on'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+EOT
+}
+
+# domain_define HOST NAME UUID TARGET=PATH...
+domain_define() {
+    domain_xml "${@:2}" | hosts_run "$1" virsh -q define /dev/stdin >/dev/null
+}
+
+# domain_qmp HOST NAME JSON: what QEMU returns
+domain_qmp() {
+    hosts_run "$1" virsh -q qemu-monitor-command "$2" "$3" | jq -ce .return
+}
+
+# domain_write HOST NAME TARGET PATTERN OFFSET LENGTH: as the guest's device does it
+domain_write() {
+    local device said
+    device=$(hosts_run "$1" virsh -q dumpxml "$2" --xpath "//disk[target/@dev='$3']/alias/@name" |
+        sed -n 's/.*"\(.*\)"/\1/p')
+    said=$(hosts_run "$1" virsh -q qemu-monitor-command "$2" --hmp \
+        "qemu-io -d /machine/peripheral/$device/virtio-backend \"write -P $4 $5 $6\"")
+    # What it wrote goes to the domain's log; only refusals are told here.
+    [ -z "${said//[[:space:]]/}" ] || {
+        printf 'the write to %s of %s failed: %s\n' "$3" "$2" "$said" >&2
+        return 1
+    }
+}
+
+# domain_bitmaps HOST NAME: a line for each bitmap: node, name, bytes dirty, flags
+domain_bitmaps() {
+    domain_qmp "$1" "$2" '{"execute":"query-named-block-nodes","arguments":{"flat":true}}' |
+        jq -r '.[] | . as $node | .["dirty-bitmaps"][]? | [$node["node-name"], .name // "-", .count,
+            (if .persistent then "persistent" else "transient" end),
+            (if .recording then "recording" else "frozen" end),
+            (if .busy then "busy" else empty end),
+            (if .inconsistent then "inconsistent" else empty end)] | @tsv' | sort -u
+}
+
+# domain_digest HOST NAME NODE BITMAP
+domain_digest() {
+    domain_qmp "$1" "$2" "$(jq -nc --arg node "$3" --arg name "$4" \
+        '{execute:"x-debug-block-dirty-bitmap-sha256",arguments:{node:$node,name:$name}}')" | jq -r .sha256
+}
+
+# domain_checkpoint HOST NAME CHECKPOINT [virsh OPTION...]
+domain_checkpoint() {
+    hosts_run "$1" virsh -q checkpoint-create-as "$2" "$3" "${@:4}" >/dev/null
+}
