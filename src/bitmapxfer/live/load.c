@@ -151,7 +151,7 @@ static void merge(struct load_op *load_op)
     bf_live_op_call(&load_op->op, "transaction", json_incref(load_op->transaction), on_merged);
 }
 
-/* Making the carrier active, before QEMU 10.0 */
+/* Making the carrier active: before QEMU 10.0 an export does so */
 
 static void export_for_a_moment(struct load_op *load_op);
 
@@ -207,11 +207,18 @@ static void on_status(struct bf_live_op *op, const json_t *result, const struct 
         merge(load_op);
 }
 
-static bool can_set_active(const struct bf_live *live)
+static void on_activated(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
-    return bf_qmp_has_command(live->qmp, "blockdev-set-active");
+    struct load_op *load_op = (struct load_op *)op;
+
+    (void)result;
+    if (err)
+        fail(load_op, err);
+    else
+        merge(load_op);
 }
 
+/* Adding it with `active: true` would not do: QEMU 10.0 heeds that only where nothing comes in. */
 static void on_added(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
     struct load_op *load_op = (struct load_op *)op;
@@ -220,23 +227,23 @@ static void on_added(struct bf_live_op *op, const json_t *result, const struct b
     load_op->has_node = !err;
     if (err)
         fail(load_op, err);
-    else if (can_set_active(op->live) || !bf_qmp_has_command(op->live->qmp, "query-status"))
-        merge(load_op);
-    else
+    else if (bf_qmp_has_command(op->live->qmp, "blockdev-set-active"))
+        bf_live_op_call(op, "blockdev-set-active",
+                        json_pack("{s:s, s:b}", "node-name", load_op->node, "active", 1),
+                        on_activated);
+    else if (bf_qmp_has_command(op->live->qmp, "query-status"))
         bf_live_op_call(op, "query-status", NULL, on_status);
+    else
+        merge(load_op);
 }
 
 /* Beginning */
 
 static json_t *node_of(const struct load_op *load_op)
 {
-    json_t *node = json_pack("{s:s, s:s, s:b, s:n, s:{s:s, s:s, s:b}}", "driver", "qcow2",
-                             "node-name", load_op->node, "read-only", 1, "backing", "file",
-                             "driver", "file", "filename", load_op->path, "read-only", 1);
-
-    if (node && can_set_active(load_op->op.live))
-        (void)json_object_set_new(node, "active", json_true());
-    return node;
+    return json_pack("{s:s, s:s, s:b, s:n, s:{s:s, s:s, s:b}}", "driver", "qcow2", "node-name",
+                     load_op->node, "read-only", 1, "backing", "file", "driver", "file", "filename",
+                     load_op->path, "read-only", 1);
 }
 
 static json_t *transaction_for(const struct load_op *load_op, const struct bf_live_load *load)

@@ -1,9 +1,9 @@
 /** Put bitmaps from a carrier file into a running or incoming QEMU, under temporary names.
  *
  * The carrier is opened read-only, made active if QEMU keeps it inactive (during -incoming), one
- * transaction adds and merges, and it is closed.  A carrier is made active by `active: true` where
- * QEMU knows that (10.0), else by a read-only NBD export of a moment; should no NBD server run, one
- * is started for that moment on @server_path.
+ * transaction adds and merges, and it is closed.  A carrier is made active by `blockdev-set-active`
+ * where QEMU has it (10.0), else by a read-only NBD export of a moment; should no NBD server run,
+ * one is started for that moment on @server_path.
  */
 #ifndef LIVE_LOAD_H
 #define LIVE_LOAD_H
