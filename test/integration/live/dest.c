@@ -26,7 +26,7 @@ static struct vm *start_source(struct rig *rig)
 
     rig_make_image(rig, "a.qcow2");
     vm_start(vm, NULL);
-    vm_add_disk(vm, "vda", "a.qcow2");
+    vm_add_guest_disk(vm, "vda", "a.qcow2");
     vm_do(vm, "migrate-set-capabilities",
           json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "pause-before-switchover",
                     "state", 1));
@@ -143,18 +143,18 @@ static void a_bitmap_is_handed_over_with_the_guests_writes(void **state)
     struct outcome outcome;
 
     vm_add_bitmap(source, "vda", "chk", true, true);
-    vm_write(source, "vda", 10, 20);
+    vm_write(source, "guest-vda", 10, 20);
     watcher_start(&here, source, disks);
     watcher_start(&there, dest, (const char *const[]){NULL});
     start_mirror(source);
     (void)watcher_await(&here, BF_LIVE_MIRROR_READY);
     record(dest, ours("tracker.0"));
     assert_false(bf_live_watch_guest_ran(there.watch));
-    vm_write(source, "vda", 100, 3);
+    vm_write(source, "guest-vda", 100, 3);
     bf_live_watch_drain(here.watch);
     (void)watcher_await(&here, BF_LIVE_MIRROR_DRAINED);
     snapshot(source, "vda", ours("snapshot.0"), "chk");
-    vm_write(source, "vda", 200, 5);
+    vm_write(source, "guest-vda", 200, 5);
     spill(source, ours("snapshot.0"), "chk");
     start_load(dest, "chk", NULL, &outcome);
     expect_done(dest, &outcome);
@@ -191,7 +191,7 @@ static void the_handed_over_bitmap_has_the_sources_digest(void **state)
     struct outcome outcome;
 
     vm_add_bitmap(source, "vda", "chk", true, true);
-    vm_write(source, "vda", 10, 20);
+    vm_write(source, "guest-vda", 10, 20);
     watcher_start(&here, source, disks);
     watcher_start(&there, dest, (const char *const[]){NULL});
     start_mirror(source);
@@ -200,7 +200,7 @@ static void the_handed_over_bitmap_has_the_sources_digest(void **state)
     (void)watcher_await(&here, BF_LIVE_MIRROR_DRAINED);
     record(dest, ours("tracker.0"));
     snapshot(source, "vda", ours("snapshot.0"), "chk");
-    vm_write(source, "vda", 700, 11);
+    vm_write(source, "guest-vda", 700, 11);
     before = measure_one(source, "vda", "chk");
     spill(source, ours("snapshot.0"), "chk");
     start_load(dest, "chk", NULL, &outcome);
@@ -223,7 +223,7 @@ static void an_incoming_qemu_without_an_nbd_server_loads_too(void **state)
     struct outcome outcome;
 
     vm_add_bitmap(source, "vda", "chk", true, true);
-    vm_write(source, "vda", 0, 9);
+    vm_write(source, "guest-vda", 0, 9);
     snapshot(source, "vda", ours("snapshot.0"), "chk");
     spill(source, ours("snapshot.0"), "chk");
     start_load(dest, "chk", "moment", &outcome);

@@ -242,6 +242,24 @@ void vm_add_disk(struct vm *vm, const char *node, const char *image)
                     "driver", "file", "filename", rig_path(vm->rig, image)));
 }
 
+static json_t *vm_say(struct vm *vm, const char *line)
+{
+    return vm_call(vm, "human-monitor-command", json_pack("{s:s}", "command-line", line));
+}
+
+void vm_add_guest_disk(struct vm *vm, const char *node, const char *image)
+{
+    char line[192];
+    json_t *answer;
+
+    (void)snprintf(line, sizeof line,
+                   "drive_add 0 if=none,id=guest-%s,node-name=%s,format=qcow2,file=%s", node, node,
+                   rig_path(vm->rig, image));
+    answer = vm_say(vm, line);
+    assert_string_equal(json_string_value(answer), "OK\r\n");
+    json_decref(answer);
+}
+
 void vm_add_bitmap(struct vm *vm, const char *node, const char *name, bool persistent,
                    bool recording)
 {
@@ -250,14 +268,14 @@ void vm_add_bitmap(struct vm *vm, const char *node, const char *name, bool persi
                     GRANULE_BYTES, "persistent", persistent, "disabled", !recording));
 }
 
-void vm_write(struct vm *vm, const char *node, unsigned first_granule, unsigned nr_granules)
+void vm_write(struct vm *vm, const char *disk, unsigned first_granule, unsigned nr_granules)
 {
     char line[128];
     json_t *answer;
 
-    (void)snprintf(line, sizeof line, "qemu-io %s \"write -P 7 %uk %uk\"", node,
+    (void)snprintf(line, sizeof line, "qemu-io %s \"write -P 7 %uk %uk\"", disk,
                    first_granule * (GRANULE_BYTES >> 10), nr_granules * (GRANULE_BYTES >> 10));
-    answer = vm_call(vm, "human-monitor-command", json_pack("{s:s}", "command-line", line));
+    answer = vm_say(vm, line);
     assert_null(strstr(json_string_value(answer), "rror")); /* what it says goes to its stdout */
     json_decref(answer);
 }

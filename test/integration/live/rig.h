@@ -78,9 +78,13 @@ void vm_close(struct vm *vm);
 json_t *vm_call(struct vm *vm, const char *command, json_t *arguments); /* new reference */
 void vm_do(struct vm *vm, const char *command, json_t *arguments);
 void vm_add_disk(struct vm *vm, const char *node, const char *image);
+/** With a backend "guest-NODE" on it, as a guest's device has one.  A mirror copies what goes
+ *  through the backend; what is written to the node itself it misses (QEMU 10.0, not 7.2). */
+void vm_add_guest_disk(struct vm *vm, const char *node, const char *image);
 void vm_add_bitmap(struct vm *vm, const char *node, const char *name, bool persistent,
                    bool recording);
-void vm_write(struct vm *vm, const char *node, unsigned first_granule, unsigned nr_granules);
+/** @disk: a backend or a node. */
+void vm_write(struct vm *vm, const char *disk, unsigned first_granule, unsigned nr_granules);
 
 void outcome_take(void *ctx, enum bf_live_end end,
                   const struct bf_error *err); /* bf_live_done_fn */

@@ -13,7 +13,7 @@ static struct vm *start_with_disks(struct rig *rig)
     rig_make_image(rig, "copy.qcow2");
     vm_start(vm, NULL);
     vm_add_disk(vm, "vda", "a.qcow2");
-    vm_add_disk(vm, "vdb", "b.qcow2");
+    vm_add_guest_disk(vm, "vdb", "b.qcow2");
     return vm;
 }
 
@@ -31,7 +31,7 @@ static void a_mirror_is_ready_then_drained_then_gone(void **state)
     struct watcher watcher;
 
     vm_add_disk(vm, "copy", "copy.qcow2");
-    vm_write(vm, "vdb", 0, 100);
+    vm_write(vm, "guest-vdb", 0, 100);
     watcher_start(&watcher, vm, two_disks);
     start_mirror(vm, "copy");
     assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_READY)->fact.disk, 1);
@@ -91,7 +91,7 @@ static void a_mirror_that_lags_is_not_drained(void **state)
     start_mirror(vm, "slow");
     (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
     limit_target(vm, 1 << 20);
-    vm_write(vm, "vdb", 0, 1000);
+    vm_write(vm, "guest-vdb", 0, 1000);
     bf_live_watch_drain(watcher.watch);
     watcher_go_on(&watcher, 4 * BF_LIVE_DRAIN_APART_MS);
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
@@ -124,7 +124,7 @@ static void a_mirror_whose_target_fails_is_told_with_its_end(void **state)
           json_pack("{s:s, s:s, s:{s:s, s:I}, s:[{s:s, s:s}]}", "driver", "blkdebug", "node-name",
                     "bad", "image", "driver", "null-co", "size", (json_int_t)DISK_BYTES,
                     "inject-error", "event", "none", "iotype", "write"));
-    vm_write(vm, "vdb", 0, 8);
+    vm_write(vm, "guest-vdb", 0, 8);
     watcher_start(&watcher, vm, two_disks);
     vm_do(vm, "blockdev-mirror",
           json_pack("{s:s, s:s, s:s, s:s, s:s}", "job-id", "job7", "device", "vdb", "target", "bad",
