@@ -94,7 +94,7 @@ fails_with 2 'NAME=NODE' "$BITFERRY" start --vm a --uuid "$uuid" --qmp q --peer 
 fails_with 2 'expect: --vm NAME is required' "$BITFERRY" expect
 fails_with 10 "no daemon listens at $scratch/none" "$BITFERRY" list --socket "$scratch/none"
 configure
-run_child "$BF_BUILD/bitferry-source" --config "$scratch/conf" 2>"$scratch/log"
+run_child "$BF_BUILD/test/daemon_with_driver" bare --config "$scratch/conf" 2>"$scratch/log"
 daemon=$child
 wait_for 30 grep -q 'ready at' "$scratch/log"
 fails_with 15 'without the part that moves live VMs' "$BITFERRY" start --vm a --uuid "$uuid" --qmp q --peer h --socket "$socket"

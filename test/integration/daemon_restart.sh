@@ -88,7 +88,7 @@ stop_daemon
 serve
 equal aborted "$(state "$torn")" "what was appended to the torn journal"
 stop_daemon
-run_child "$BF_BUILD/bitferry-source" --config "$scratch/conf" 2>"$scratch/log" # knows no driver's records
+run_child "$BF_BUILD/test/daemon_with_driver" bare --config "$scratch/conf" 2>"$scratch/log" # knows no driver's records
 daemon=$child
 wait_for 30 grep -q 'ready at' "$scratch/log"
 equal quarantined "$(state "$torn")" "a move of a daemon that knew more"

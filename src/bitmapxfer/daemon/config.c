@@ -4,108 +4,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define AT(member) offsetof(struct bf_config, member)
-
-const struct bf_config_key bf_config_keys[] = {
-    {.name = "state_dir",
-     .kind = BF_KEY_PATH,
-     .at = AT(state_dir),
-     .max = BF_CONFIG_PATH_MAX_BYTES,
-     .text = {"/var/lib/bitferry/source", "/var/lib/bitferry/dest"}},
-    {.name = "run_dir",
-     .kind = BF_KEY_PATH,
-     .at = AT(run_dir),
-     .max = BF_CONFIG_RUN_PATH_MAX_BYTES,
-     .text = {BF_SOURCE_RUN_DIR, BF_DEST_RUN_DIR}},
-    {.name = "max_moves",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(max_moves),
-     .min = 1,
-     .max = 1024,
-     .number = 64},
-    {.name = "keep_moves",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(keep_moves),
-     .min = 0,
-     .max = 10000,
-     .number = 100},
-    {.name = "max_clients",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(max_clients),
-     .min = 1,
-     .max = 4096,
-     .number = 64},
-    {.name = "client_patience_s",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(client_patience_s),
-     .min = 1,
-     .max = 3600,
-     .number = 30},
-    {.name = "stop_grace_s",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(stop_grace_s),
-     .min = 0,
-     .max = 3600,
-     .number = 20},
-    {.name = "address",
-     .kind = BF_KEY_TEXT,
-     .at = AT(address),
-     .max = BF_CONFIG_TEXT_MAX_BYTES,
-     .text = {"::", "::"}},
-    {.name = "host",
-     .kind = BF_KEY_TEXT,
-     .at = AT(host),
-     .max = BF_CONFIG_TEXT_MAX_BYTES,
-     .text = {"", ""}},
-    {.name = "port",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(port),
-     .min = 1,
-     .max = 65535,
-     .number = BF_CONFIG_PORT},
-    {.name = "tls_certificates",
-     .kind = BF_KEY_PATH,
-     .at = AT(tls_certificates),
-     .max = BF_CONFIG_PATH_MAX_BYTES,
-     .text = {"/etc/pki/bitferry", "/etc/pki/bitferry"}},
-    {.name = "allow_peers",
-     .kind = BF_KEY_TEXT,
-     .at = AT(allow_peers),
-     .max = BF_CONFIG_TEXT_MAX_BYTES,
-     .text = {"", ""}},
-    {.name = "plain_on_loopback",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(plain_on_loopback),
-     .min = 0,
-     .max = 1,
-     .number = 0},
-    {.name = "peer_timeout_s",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(peer_timeout_s),
-     .min = 1,
-     .max = 86400,
-     .number = 60},
-    {.name = "expect_timeout_s",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(expect_timeout_s),
-     .min = 1,
-     .max = 86400,
-     .number = 600},
-    {.name = "drain_timeout_s",
-     .kind = BF_KEY_NUMBER,
-     .at = AT(drain_timeout_s),
-     .min = 1,
-     .max = 86400,
-     .number = 60},
-    {.name = "log_level", .kind = BF_KEY_LEVEL, .at = AT(log_level), .number = BF_LOG_INFO},
-    {.name = "allow_uids", .kind = BF_KEY_UIDS},
-    {.name = NULL},
-};
 
 static const struct {
     const char *name;
@@ -132,6 +32,11 @@ static const char *level_name(uint64_t level)
 static uint64_t *number_of(struct bf_config *config, const struct bf_config_key *key)
 {
     return (uint64_t *)(void *)((char *)config + key->at);
+}
+
+static bool *switch_of(struct bf_config *config, const struct bf_config_key *key)
+{
+    return (bool *)(void *)((char *)config + key->at);
 }
 
 static char *text_of(struct bf_config *config, const struct bf_config_key *key)
@@ -173,7 +78,10 @@ static bool set_text(struct bf_config *config, const struct bf_config_key *key, 
 {
     size_t length = strlen(value);
 
-    if ((key->kind == BF_KEY_PATH && value[0] != '/') || length > key->max)
+    bool may_be_empty = key->kind == BF_KEY_TEXT || !key->text[config->role];
+
+    if ((value[0] == '\0' && !may_be_empty) || length > key->max ||
+        (key->kind == BF_KEY_PATH && value[0] != '\0' && value[0] != '/'))
         return false;
     memcpy(text_of(config, key), value, length + 1);
     return true;
@@ -197,6 +105,14 @@ static bool set_uids(struct bf_config *config, const char *value)
     return true;
 }
 
+static bool set_switch(struct bf_config *config, const struct bf_config_key *key, const char *value)
+{
+    bool on = strcmp(value, "yes") == 0;
+
+    *switch_of(config, key) = on;
+    return on || strcmp(value, "no") == 0;
+}
+
 bool bf_config_key_set(struct bf_config *config, const struct bf_config_key *key, const char *value)
 {
     switch (key->kind) {
@@ -206,6 +122,8 @@ bool bf_config_key_set(struct bf_config *config, const struct bf_config_key *key
     case BF_KEY_PATH:
     case BF_KEY_TEXT:
         return set_text(config, key, value);
+    case BF_KEY_SWITCH:
+        return set_switch(config, key, value);
     case BF_KEY_LEVEL:
         return set_level(config, key, value);
     case BF_KEY_UIDS:
@@ -228,6 +146,9 @@ const char *bf_config_key_allowed(const struct bf_config_key *key, char buf[BF_K
     case BF_KEY_TEXT:
         (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "a text of at most %" PRIu64 " bytes", key->max);
         break;
+    case BF_KEY_SWITCH:
+        (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "yes or no");
+        break;
     case BF_KEY_LEVEL:
         (void)snprintf(buf, BF_KEY_ALLOWED_MAX, "error, warning, info or debug");
         break;
@@ -244,7 +165,9 @@ void bf_config_init(struct bf_config *config, enum bf_role role)
     *config = (struct bf_config){.role = role};
     for (const struct bf_config_key *key = bf_config_keys; key->name; key++) {
         if (key->kind == BF_KEY_PATH || key->kind == BF_KEY_TEXT)
-            (void)set_text(config, key, key->text[role]);
+            (void)set_text(config, key, key->text[role] ? key->text[role] : "");
+        else if (key->kind == BF_KEY_SWITCH)
+            *switch_of(config, key) = false;
         else if (key->kind != BF_KEY_UIDS)
             *number_of(config, key) = key->number;
     }
@@ -261,6 +184,9 @@ static void print_value(const struct bf_config *config, const struct bf_config_k
     case BF_KEY_PATH:
     case BF_KEY_TEXT:
         (void)fputs(value, out);
+        break;
+    case BF_KEY_SWITCH:
+        (void)fputs(*(const bool *)value ? "yes" : "no", out);
         break;
     case BF_KEY_LEVEL:
         (void)fputs(level_name(*(const uint64_t *)value), out);
@@ -289,8 +215,10 @@ void bf_config_print_keys(enum bf_role role, FILE *out)
 
     bf_config_init(&defaults, role);
     for (const struct bf_config_key *key = bf_config_keys; key->name; key++) {
+        bool is_text = key->kind == BF_KEY_PATH || key->kind == BF_KEY_TEXT;
+
         (void)fprintf(out, "%s\t", key->name);
-        if (key->kind == BF_KEY_UIDS)
+        if (key->kind == BF_KEY_UIDS || (is_text && !key->text[role]))
             (void)fputc('-', out);
         print_value(&defaults, key, out);
         (void)fprintf(out, "\t%s\n", bf_config_key_allowed(key, allowed));

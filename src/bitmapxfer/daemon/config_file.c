@@ -70,7 +70,7 @@ static int find_role(struct reading *reading, const char *section, enum bf_role 
 
 static int find_key(struct reading *reading, const char *name, size_t *ret_index)
 {
-    char names[256] = "";
+    char names[BF_ERROR_TEXT_MAX] = ""; /* of all keys: half of that */
     size_t used = 0;
 
     for (size_t i = 0; bf_config_keys[i].name; i++) {

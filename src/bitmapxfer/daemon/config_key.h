@@ -10,6 +10,7 @@ enum bf_config_kind {
     BF_KEY_NUMBER, /* uint64_t */
     BF_KEY_PATH,   /* char[] of at least @max + 1 bytes */
     BF_KEY_TEXT,   /* the same, any text */
+    BF_KEY_SWITCH, /* bool; off by default */
     BF_KEY_LEVEL,  /* uint64_t */
     BF_KEY_UIDS,   /* allow_uids and nr_allow_uids; no default */
 };
@@ -20,7 +21,7 @@ struct bf_config_key {
     size_t at;                     /* offset of the value in struct bf_config */
     uint64_t min, max;             /* of a number; @max: the length of a path in bytes */
     uint64_t number;               /* default */
-    const char *text[BF_NR_ROLES]; /* default of a path */
+    const char *text[BF_NR_ROLES]; /* default of a path or text; NULL: empty, which is allowed */
 };
 
 extern const struct bf_config_key bf_config_keys[];

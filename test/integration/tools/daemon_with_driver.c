@@ -1,5 +1,5 @@
-/* daemon_with_driver source|dest OPTION...: a daemon whose driver moves nothing.  The VM's name
- * says what is to happen:
+/* daemon_with_driver source|dest|bare OPTION...: a daemon whose driver moves nothing; a bare source
+ * has none at all.  The VM's name says what is to happen:
  *
  *     good      three bitmaps, pulled and committed in a few steps; nothing stops it on its way
  *     mixed     the same, but one of them is dropped
@@ -238,6 +238,8 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         return BF_EXIT_USAGE;
+    if (strcmp(argv[1], "bare") == 0) /* as it was before it could move anything */
+        program.driver = NULL;
     program.role = strcmp(argv[1], "dest") == 0 ? BF_ROLE_DEST : BF_ROLE_SOURCE;
     return bf_program_main(&program, argc - 1, argv + 1);
 }

@@ -12,6 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/role.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -35,16 +36,20 @@ struct bf_config {
     uint64_t max_clients;
     uint64_t client_patience_s;
     uint64_t stop_grace_s;
-    uint64_t log_level; /* enum bf_log_level */
-    char address[BF_CONFIG_TEXT_MAX_BYTES + 1]; /* dest: for helpers; source: for its exports */
+    uint64_t log_level;                             /* enum bf_log_level */
+    char carrier_dir[BF_CONFIG_PATH_MAX_BYTES + 1]; /* absolute; in memory, best */
+    char address[BF_CONFIG_TEXT_MAX_BYTES + 1];     /* dest: for helpers; source: for its exports */
     char host[BF_CONFIG_TEXT_MAX_BYTES + 1]; /* as in our certificate, for peers; "": the address */
     uint64_t port;                           /* of bitferry-dest; source: where none is told */
     char tls_certificates[BF_CONFIG_PATH_MAX_BYTES + 1]; /* folder */
+    char psk_file[BF_CONFIG_PATH_MAX_BYTES + 1];         /* keys instead of them; "": none */
     char allow_peers[BF_CONFIG_TEXT_MAX_BYTES + 1];      /* patterns, with commas; "": all signed */
-    uint64_t plain_on_loopback;                          /* 1: plain TCP, on loopback only */
+    bool plain_on_loopback;
     uint64_t peer_timeout_s;   /* without a connection to the peer */
     uint64_t expect_timeout_s; /* until the other helper knows of the move */
-    uint64_t drain_timeout_s;  /* until a busy mirror is helped by deltas */
+    uint64_t pull_timeout_s;   /* dest: a pull without progress */
+    uint64_t drain_timeout_s;  /* source: until a busy mirror is helped by deltas */
+    uint64_t busy_timeout_s;   /* source: until a busy bitmap is dropped */
     uid_t allow_uids[BF_CONFIG_UIDS_MAX];
     size_t nr_allow_uids;
 };
