@@ -46,7 +46,12 @@
     X(PEER_ABORTED, "the other helper gave up the move")                                           \
     X(OPERATOR_ABORT, "the move was aborted on request")                                           \
     X(JOURNAL_FAILED, "the journal of the move could not be written")                              \
-    X(PROTOCOL, "a fact came that has no place in the hand-over (a bug, or a hostile peer)")
+    X(PROTOCOL, "a fact came that has no place in the hand-over (a bug, or a hostile peer)")       \
+    X(DISK_MISMATCH, "the disk of that name at the destination is another one")                    \
+    X(CHAIN_MISMATCH, "the images below are not the same at the destination")                      \
+    X(CHAIN_GAP, "an image of the chain was written to without this bitmap")                       \
+    X(NO_PAUSE, "nobody says when the guest is paused, so what it writes last would be missed")    \
+    X(NATIVE_UNPROVEN, "QEMU brought a bitmap of this name, but it could not be proven")
 
 enum bf_drop {
 #define BF_ENUM(name, sentence) BF_DROP_##name,
