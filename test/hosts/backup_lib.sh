@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# Backups as a backup tool takes them from libvirt.  Source it behind domain_lib.sh.
+
+: "${HOSTS_ADDRESS_A:?}"
+
+# checkpoint_xml NAME
+checkpoint_xml() {
+    printf '<domaincheckpoint><name>%s</name></domaincheckpoint>\n' "$1"
+}
+
+# backup_xml FILE SINCE TARGET...: FILE-TARGET.qcow2 for each disk; SINCE is a checkpoint or ''
+backup_xml() {
+    local file=$1 since=$2 target
+    shift 2
+    printf "<domainbackup mode='push'>%s<disks>\n" "${since:+<incremental>$since</incremental>}"
+    for target in "$@"; do
+        printf "<disk name='%s' type='file'><driver type='qcow2'/><target file='%s-%s.qcow2'/></disk>\n" \
+            "$target" "$file" "$target"
+    done
+    printf '</disks></domainbackup>\n'
+}
+
+backup_is_over() {
+    hosts_run "$1" virsh -q domjobinfo "$2" | grep -q 'Job type: *None'
+}
+
+# backup_push HOST NAME FILE SINCE CHECKPOINT TARGET...: a backup since SINCE ('': full) into
+# FILE-TARGET.qcow2, together with a new checkpoint ('': none), until it is complete.
+backup_push() {
+    local host=$1 name=$2 file=$3 since=$4 checkpoint=$5 target
+    shift 5
+    for target in "$@"; do
+        hosts_run "$host" rm -f "$file-$target.qcow2"
+    done
+    backup_xml "$file" "$since" "$@" >"$HOSTS/shared/backup.xml"
+    checkpoint_xml "$checkpoint" >"$HOSTS/shared/checkpoint.xml"
+    hosts_run "$host" virsh -q backup-begin "$name" "$SHARED/backup.xml" \
+        ${checkpoint:+"$SHARED/checkpoint.xml"} >/dev/null || return
+    wait_for 60 backup_is_over "$host" "$name"
+    hosts_run "$host" virsh -q domjobinfo "$name" --completed | grep -q 'Job type: *Completed' ||
+        hosts_fail "the backup of $name was not completed: $(hosts_run "$host" virsh -q domjobinfo "$name" --completed)"
+}
+
+# backup_restores HOST DISK FULL INCREMENTAL...: full and incrementals in their order are the disk, byte
+# for byte.  Its domain must be shut off.
+backup_restores() {
+    local host=$1 disk=$2 below=$3 layer
+    shift 3
+    for layer in "$@"; do
+        hosts_run "$host" qemu-img rebase -q -u -f qcow2 -b "$below" -F qcow2 "$layer"
+        below=$layer
+    done
+    hosts_run "$host" qemu-img compare -q "$below" "$disk"
+}
