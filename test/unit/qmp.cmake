@@ -1,4 +1,5 @@
-# The parts are tested through their private headers, the client through its public one.
+# The parts are tested through their private headers, the client through its public one and, for the ids,
+# its number.
 foreach(part framing message inflight client hostile)
   bf_unit_test(qmp_${part} bf_qmp)
   target_include_directories(test-qmp_${part} PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxfer/qmp)

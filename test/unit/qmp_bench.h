@@ -3,9 +3,8 @@
 #ifndef QMP_BENCH_H
 #define QMP_BENCH_H
 
+#include "client_internal.h"
 #include "framing.h"
-
-#include "qmp/client.h"
 
 enum {
     BENCH_COMMANDS_MAX = 2048,
@@ -26,7 +25,7 @@ struct bench {
     const char *commands;
 
     unsigned nr_commands; /* that reached the peer after the negotiation */
-    char ids[BENCH_COMMANDS_MAX][24];
+    char ids[BENCH_COMMANDS_MAX][BF_QMP_ID_MAX];
 
     unsigned nr_ready, nr_closed, nr_events;
     struct bf_error ready_err, closed_err;

@@ -119,6 +119,16 @@ static void the_end_during_negotiation_names_its_command(void **state)
     expect_open_error(bench, BF_E_PEER, "while 'qmp_capabilities' was under way");
 }
 
+static void a_second_greeting_during_negotiation_is_no_matter(void **state)
+{
+    struct bench *bench = *state;
+    char twice[512];
+
+    (void)snprintf(twice, sizeof twice, "%s\r\n%s", bench->greeting, bench->greeting);
+    bench->greeting = twice;
+    bench_open_ready(bench);
+}
+
 static void refused_capabilities_end_the_client(void **state)
 {
     struct bench *bench = *state;
@@ -299,6 +309,38 @@ static void a_late_answer_is_dropped_and_the_client_goes_on(void **state)
     assert_int_equal(late.nr_calls, 1);
     assert_int_equal(bench->nr_closed, 0);
     bench_reply_release(&next);
+}
+
+static void an_answer_for_an_earlier_connection_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    struct bench_reply reply = {0};
+
+    bench_open_ready(bench);
+    bench_send(bench, "stop", AMPLE_MS, &reply);
+    BENCH_RUN_UNTIL(bench, bench->nr_commands == 1);
+    bench_say(bench, "{\"id\": \"77.3\", \"return\": 1}\n{\"id\": \"%s\", \"return\": 2}\n",
+              bench->ids[0]);
+    BENCH_RUN_UNTIL(bench, reply.nr_calls);
+    assert_int_equal(json_integer_value(reply.result), 2);
+    assert_int_equal(bench->nr_closed, 0);
+    bench_reply_release(&reply);
+}
+
+static void two_connections_never_use_the_same_ids(void **state)
+{
+    struct bench *bench = *state;
+    struct bf_error err = BF_ERROR_INIT;
+    uint64_t connections[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            bf_qmp_open_path(&bench->loop, "/nonexistent", AMPLE_MS, NULL, &bench->qmp, &err), 0);
+        connections[i] = bench->qmp->inflight.connection;
+        bf_qmp_close_wait(bench->qmp);
+        bench->qmp = NULL;
+    }
+    assert_true(connections[0] != connections[1]);
 }
 
 static void the_second_answer_to_a_late_one_is_one_too_many(void **state)
@@ -667,6 +709,7 @@ int main(void)
         BENCH_TEST(without_capabilities_opening_reaches_its_deadline),
         BENCH_TEST(without_commands_opening_reaches_its_deadline),
         BENCH_TEST(a_greeting_over_several_lines_is_refused),
+        BENCH_TEST(a_second_greeting_during_negotiation_is_no_matter),
         BENCH_TEST(silence_and_the_end_is_a_lost_peer),
         BENCH_TEST(the_end_during_negotiation_names_its_command),
         BENCH_TEST(refused_capabilities_end_the_client),
@@ -679,6 +722,8 @@ int main(void)
         BENCH_TEST(a_command_gets_its_result_or_its_error),
         BENCH_TEST(a_late_answer_is_dropped_and_the_client_goes_on),
         BENCH_TEST(the_second_answer_to_a_late_one_is_one_too_many),
+        BENCH_TEST(an_answer_for_an_earlier_connection_is_dropped),
+        BENCH_TEST(two_connections_never_use_the_same_ids),
         BENCH_TEST(every_command_has_its_own_deadline),
         BENCH_TEST(time_spent_outside_the_loop_is_not_the_commands),
         BENCH_TEST(a_deadline_of_ages_does_not_wrap),

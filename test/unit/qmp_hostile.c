@@ -17,7 +17,7 @@ enum {
     NR_ASKED = 4,
 };
 
-/* Lines that must not come from QEMU when it is ready and owes the answer to command "3". */
+/* Lines that must not come from QEMU when it is ready and owes the answer to command "0.3". */
 static const char *const rule_breakers[] = {
     "",
     "{",
@@ -25,26 +25,26 @@ static const char *const rule_breakers[] = {
     "[]",
     "null",
     "{}",
-    "{\"id\": \"3\"}",
+    "{\"id\": \"0.3\"}",
     "{\"return\": {}}",
     "{\"return\": {}, \"id\": 3}",
     "{\"return\": {}, \"id\": null}",
-    "{\"return\": {}, \"id\": \"4\"}",
-    "{\"return\": {}, \"id\": \"03\"}",
-    "{\"return\": {}, \"id\": \"1\"}",
+    "{\"return\": {}, \"id\": \"0.4\"}",
+    "{\"return\": {}, \"id\": \"0.03\"}",
+    "{\"return\": {}, \"id\": \"0.1\"}",
     "{\"return\": {}, \"id\": \"-18446744073709551613\"}",
-    "{\"return\": {}, \"error\": {\"class\": \"a\", \"desc\": \"b\"}, \"id\": \"3\"}",
-    "{\"return\": {}, \"event\": \"A\", \"id\": \"3\"}",
-    "{\"return\": 1, \"return\": 2, \"id\": \"3\"}",
-    "{\"return\": 1e999, \"id\": \"3\"}",
-    "{\"return\": \"\\u0000\", \"id\": \"3\"}",
-    "{\"return\": \"\xff\", \"id\": \"3\"}",
-    "{\"return\": \"\xed\xa0\x80\", \"id\": \"3\"}",
-    "{\"return\": {}, \"id\": \"3\"} trailing",
+    "{\"return\": {}, \"error\": {\"class\": \"a\", \"desc\": \"b\"}, \"id\": \"0.3\"}",
+    "{\"return\": {}, \"event\": \"A\", \"id\": \"0.3\"}",
+    "{\"return\": 1, \"return\": 2, \"id\": \"0.3\"}",
+    "{\"return\": 1e999, \"id\": \"0.3\"}",
+    "{\"return\": \"\\u0000\", \"id\": \"0.3\"}",
+    "{\"return\": \"\xff\", \"id\": \"0.3\"}",
+    "{\"return\": \"\xed\xa0\x80\", \"id\": \"0.3\"}",
+    "{\"return\": {}, \"id\": \"0.3\"} trailing",
     "{\"error\": {\"class\": \"a\", \"desc\": \"b\"}}",
-    "{\"error\": {\"class\": \"a\"}, \"id\": \"3\"}",
-    "{\"error\": {\"class\": 1, \"desc\": \"b\"}, \"id\": \"3\"}",
-    "{\"error\": \"text\", \"id\": \"3\"}",
+    "{\"error\": {\"class\": \"a\"}, \"id\": \"0.3\"}",
+    "{\"error\": {\"class\": 1, \"desc\": \"b\"}, \"id\": \"0.3\"}",
+    "{\"error\": \"text\", \"id\": \"0.3\"}",
     "{\"event\": 1}",
     "{\"event\": \"A\", \"data\": []}",
     "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 0, \"major\": 8}}}}",
@@ -54,7 +54,7 @@ static const char *const bad_greetings[] = {
     "",
     "garbage",
     "{\"event\": \"A\"}",
-    "{\"return\": {}, \"id\": \"1\"}",
+    "{\"return\": {}, \"id\": \"0.1\"}",
     "{\"QMP\": 1}",
     "{\"QMP\": {\"version\": {}}}",
     "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 0}}}}",
@@ -73,7 +73,7 @@ static struct bench *open_with_command(void **state, struct bench_reply *reply)
     bench_open_ready(bench);
     bench_send(bench, "transaction", BENCH_DEADLINE_MS, reply);
     BENCH_RUN_UNTIL(bench, bench->nr_commands);
-    assert_string_equal(bench->ids[0], "3");
+    assert_string_equal(bench->ids[0], "0.3");
     return bench;
 }
 
@@ -163,7 +163,7 @@ static void the_end_within_a_line_is_a_lost_peer(void **state)
     struct bench_reply reply = {0};
     struct bench *bench = open_with_command(state, &reply);
 
-    bench_say(bench, "{\"return\": {}, \"id\": \"3\"}");
+    bench_say(bench, "{\"return\": {}, \"id\": \"0.3\"}");
     bench_hang_up(bench);
     BENCH_RUN_UNTIL(bench, bench->nr_closed);
     assert_int_equal(reply.err.code, BF_E_PEER);
@@ -174,18 +174,18 @@ static void the_end_within_a_line_is_a_lost_peer(void **state)
 static const char transcript[] =
     "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": "
     "\"Debian 1:7.2+dfsg-7+deb12u18+b3\"}, \"capabilities\": [\"oob\"]}}\r\n"
-    "{\"return\": {}, \"id\": \"1\"}\r\n"
+    "{\"return\": {}, \"id\": \"0.1\"}\r\n"
     "{\"return\": [{\"name\": \"stop\"}, {\"name\": \"block-dirty-bitmap-merge\"}], \"id\": "
-    "\"2\"}\r\n"
+    "\"0.2\"}\r\n"
     "{\"timestamp\": {\"seconds\": 1795488705, \"microseconds\": 550480}, \"event\": \"STOP\"}\r\n"
-    "{\"return\": {}, \"id\": \"3\"}\r\n"
+    "{\"return\": {}, \"id\": \"0.3\"}\r\n"
     "{\"return\": {\"status\": \"paused\", \"singlestep\": false, \"running\": false}, \"id\": "
-    "\"4\"}\r\n"
-    "{\"id\": \"5\", \"error\": {\"class\": \"GenericError\", \"desc\": \"Cannot find "
+    "\"0.4\"}\r\n"
+    "{\"id\": \"0.5\", \"error\": {\"class\": \"GenericError\", \"desc\": \"Cannot find "
     "device='nosuch' nor node-name='nosuch'\"}}\r\n"
     "{\"timestamp\": {\"seconds\": 1795488705, \"microseconds\": 551656}, \"event\": "
     "\"RESUME\"}\r\n"
-    "{\"return\": {}, \"id\": \"6\"}\r\n"
+    "{\"return\": {}, \"id\": \"0.6\"}\r\n"
     "{\"timestamp\": {\"seconds\": 1795488705, \"microseconds\": 852428}, \"event\": \"SHUTDOWN\", "
     "\"data\": {\"guest\": false, \"reason\": \"host-qmp-quit\"}}\r\n";
 
@@ -255,6 +255,7 @@ static struct session hear(const char *bytes, size_t nr_bytes)
     assert_int_equal(uv_loop_init(&session.loop), 0);
     assert_int_equal(
         bf_qmp_open_fd(&session.loop, fds[0], BENCH_DEADLINE_MS, &handlers, &session.qmp, NULL), 0);
+    session.qmp->inflight.connection = 0; /* as in the transcript */
     assert_int_equal(uv_run(&session.loop, UV_RUN_DEFAULT), 0);
     assert_string_equal(bf_qmp_state_name(session.qmp), "ended");
     bf_qmp_close(session.qmp);

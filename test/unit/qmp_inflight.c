@@ -58,7 +58,7 @@ static void commands_are_taken_by_id_in_any_order(void **state)
     struct bf_qmp_inflight inflight;
 
     (void)state;
-    bf_qmp_inflight_init(&inflight);
+    bf_qmp_inflight_init(&inflight, 5);
     for (unsigned i = 0; i < 6; i++) {
         char ids[3][BF_QMP_ID_MAX];
 
@@ -75,6 +75,21 @@ static void commands_are_taken_by_id_in_any_order(void **state)
     }
 }
 
+static void ids_of_other_connections_are_told_from_garbage(void **state)
+{
+    static const char *const foreign[] = {"4.1", "55.1", "0.9", "50.1", "18446744073709551615.1"};
+    static const char *const not_foreign[] = {"",     "5",   "6",     ".",     "6.",   ".1",
+                                              "6.1x", "5.1", "5.999", "6.1.1", "-6.1", "libvirt-1"};
+    struct bf_qmp_inflight inflight;
+
+    (void)state;
+    bf_qmp_inflight_init(&inflight, 5);
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        assert_true(bf_qmp_inflight_is_foreign(&inflight, foreign[i]));
+    for (size_t i = 0; i < sizeof not_foreign / sizeof not_foreign[0]; i++)
+        assert_false(bf_qmp_inflight_is_foreign(&inflight, not_foreign[i]));
+}
+
 static void the_nearest_deadline_is_found_and_expires_once(void **state)
 {
     struct bf_qmp_inflight inflight;
@@ -82,7 +97,7 @@ static void the_nearest_deadline_is_found_and_expires_once(void **state)
     struct bf_error err = BF_ERROR_INIT;
 
     (void)state;
-    bf_qmp_inflight_init(&inflight);
+    bf_qmp_inflight_init(&inflight, 5);
     assert_int_equal(bf_qmp_inflight_next_ms(&inflight), UINT64_MAX);
     add(&inflight, "slow", 300, NULL, NULL);
     late = add(&inflight, "quick", 100, NULL, NULL);
@@ -104,7 +119,7 @@ static void the_oldest_is_the_oldest_that_is_waited_for(void **state)
     struct bf_error err = BF_ERROR_INIT;
 
     (void)state;
-    bf_qmp_inflight_init(&inflight);
+    bf_qmp_inflight_init(&inflight, 5);
     assert_null(bf_qmp_inflight_oldest(&inflight));
     add(&inflight, "given-up", 1, NULL, NULL);
     add(&inflight, "waited-for", 2, NULL, NULL);
@@ -122,7 +137,7 @@ static void failing_all_answers_each_once_whatever_the_callbacks_do(void **state
     struct bf_error err = BF_ERROR_INIT;
 
     (void)state;
-    bf_qmp_inflight_init(&inflight);
+    bf_qmp_inflight_init(&inflight, 5);
     add(&inflight, "expired", 1, count_call, &told);
     assert_non_null(bf_qmp_inflight_expire(&inflight, 1));
     add(&inflight, "adds", 2, add_one_more, &told);
@@ -139,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_taken_by_id_in_any_order),
+        cmocka_unit_test(ids_of_other_connections_are_told_from_garbage),
         cmocka_unit_test(the_nearest_deadline_is_found_and_expires_once),
         cmocka_unit_test(the_oldest_is_the_oldest_that_is_waited_for),
         cmocka_unit_test(failing_all_answers_each_once_whatever_the_callbacks_do),

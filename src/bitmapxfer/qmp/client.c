@@ -245,7 +245,7 @@ static struct bf_qmp *new_client(uv_loop_t *loop, uint64_t deadline_ms,
     qmp->loop = loop;
     if (handlers)
         qmp->handlers = *handlers;
-    bf_qmp_inflight_init(&qmp->inflight);
+    bf_qmp_inflight_init(&qmp->inflight, uv_hrtime());
     bf_qmp_link_init(&qmp->link, loop, BF_QMP_LINE_MAX_BYTES, &link_handlers);
     (void)uv_timer_init(loop, &qmp->timer); /* cannot fail */
     qmp->timer.data = qmp;

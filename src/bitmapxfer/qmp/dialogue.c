@@ -100,9 +100,20 @@ static int take_answer(struct bf_qmp *qmp, const struct bf_qmp_message *message,
     return 0;
 }
 
+/* A client that connects while QEMU starts may be greeted twice, by two threads at the same time
+ * (seen on 7.2).  Later a greeting would mean that QEMU has forgotten what was agreed. */
+static int take_second_greeting(const struct bf_qmp *qmp, struct bf_error *err)
+{
+    if (qmp->state == BF_QMP_STATE_NEGOTIATING)
+        return 0;
+    return bf_error_set(err, BF_E_PROTOCOL, "QEMU sent a second QMP greeting");
+}
+
 static int take_message(struct bf_qmp *qmp, const struct bf_qmp_message *message,
                         struct bf_error *err)
 {
+    if (message->id && bf_qmp_inflight_is_foreign(&qmp->inflight, message->id))
+        return 0;
     if (qmp->state == BF_QMP_STATE_GREETING)
         return take_greeting(qmp, message, err);
     switch (message->kind) {
@@ -116,7 +127,7 @@ static int take_message(struct bf_qmp *qmp, const struct bf_qmp_message *message
     case BF_QMP_GREETING:
         break;
     }
-    return bf_error_set(err, BF_E_PROTOCOL, "QEMU sent a second QMP greeting");
+    return take_second_greeting(qmp, err);
 }
 
 int bf_qmp_take_line(struct bf_qmp *qmp, const char *line, size_t line_bytes, struct bf_error *err)

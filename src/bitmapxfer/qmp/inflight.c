@@ -20,9 +20,9 @@ static struct bf_qmp_command *unlink_at(struct bf_qmp_inflight *inflight,
     return command;
 }
 
-void bf_qmp_inflight_init(struct bf_qmp_inflight *inflight)
+void bf_qmp_inflight_init(struct bf_qmp_inflight *inflight, uint64_t connection)
 {
-    *inflight = (struct bf_qmp_inflight){.last_link = &inflight->first};
+    *inflight = (struct bf_qmp_inflight){.last_link = &inflight->first, .connection = connection};
 }
 
 struct bf_qmp_command *bf_qmp_inflight_add(struct bf_qmp_inflight *inflight, const char *name)
@@ -33,7 +33,8 @@ struct bf_qmp_command *bf_qmp_inflight_add(struct bf_qmp_inflight *inflight, con
     if (!command)
         return NULL;
     memcpy(command->name, name, name_bytes);
-    (void)snprintf(command->id, sizeof command->id, "%" PRIu64, ++inflight->last_id);
+    (void)snprintf(command->id, sizeof command->id, "%" PRIu64 ".%" PRIu64, inflight->connection,
+                   ++inflight->last_id);
     command->expires_ms = UINT64_MAX;
     *inflight->last_link = command;
     inflight->last_link = &command->next;
@@ -49,6 +50,19 @@ struct bf_qmp_command *bf_qmp_inflight_take(struct bf_qmp_inflight *inflight, co
             return unlink_at(inflight, link);
     }
     return NULL;
+}
+
+bool bf_qmp_inflight_is_foreign(const struct bf_qmp_inflight *inflight, const char *id)
+{
+    static const char digits[] = "0123456789";
+    size_t nr_first = strspn(id, digits);
+    size_t nr_second = id[nr_first] == '.' ? strspn(id + nr_first + 1, digits) : 0;
+    char own[BF_QMP_ID_MAX];
+
+    if (nr_first == 0 || nr_second == 0 || id[nr_first + 1 + nr_second] != '\0')
+        return false;
+    (void)snprintf(own, sizeof own, "%" PRIu64 ".", inflight->connection);
+    return strncmp(id, own, strlen(own)) != 0;
 }
 
 struct bf_qmp_command *bf_qmp_inflight_expire(struct bf_qmp_inflight *inflight, uint64_t now_ms)

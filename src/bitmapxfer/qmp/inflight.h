@@ -9,7 +9,7 @@
 #include "qmp/client.h"
 
 enum {
-    BF_QMP_ID_MAX = 24,        /* 64 bits in decimal */
+    BF_QMP_ID_MAX = 48,        /* twice 64 bits in decimal */
     BF_QMP_EXPIRED_MAX = 1024, /* late answers that are waited for; a QEMU that owes more is dead */
 };
 
@@ -27,11 +27,14 @@ struct bf_qmp_command {
 struct bf_qmp_inflight {
     struct bf_qmp_command *first;
     struct bf_qmp_command **last_link; /* where the next one is hung in */
+    uint64_t connection;
     uint64_t last_id;
     size_t nr_expired;
 };
 
-void bf_qmp_inflight_init(struct bf_qmp_inflight *inflight);
+/** @connection: a number that no other connection to the same QEMU has had: what was under way when
+ *  that one ended is answered on the next one (seen on QEMU 10.0). */
+void bf_qmp_inflight_init(struct bf_qmp_inflight *inflight, uint64_t connection);
 
 /** A new command at the end, with an id of its own.  The caller fills in the deadline, reply and
  * ctx. NULL: no memory. */
@@ -39,6 +42,9 @@ struct bf_qmp_command *bf_qmp_inflight_add(struct bf_qmp_inflight *inflight, con
 
 /** Take the command with this id out, to be freed; NULL: there is none. */
 struct bf_qmp_command *bf_qmp_inflight_take(struct bf_qmp_inflight *inflight, const char *id);
+
+/** Is it the id of a command of another connection? */
+bool bf_qmp_inflight_is_foreign(const struct bf_qmp_inflight *inflight, const char *id);
 
 /** Mark one command whose time is over at @now_ms as expired and return it (borrowed); NULL: none.
  */

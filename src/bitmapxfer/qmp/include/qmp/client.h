@@ -3,7 +3,8 @@
  *     new -> connecting -> greeting -> negotiating -> ready -> ended -> closed
  *
  * Every command has an id and a deadline.  QEMU answers in order, but a late answer (after its
- * deadline) is recognised by its id and thrown away.  A broken line, an oversized one, a greeting
+ * deadline, or to a command of an earlier connection) is recognised by its id and thrown away.  A
+ * broken line, an oversized one, a greeting
  * that is none, an answer that nobody asked for or the end of the connection ends the client: every
  * command under way fails with the same error, then `ready` (if it was not ready yet) or `closed`
  * gets it, once.  An ended client still belongs to its owner, who calls bf_qmp_close() in every
