@@ -225,11 +225,13 @@ inconsistent() {
     a start inconsistent >/dev/null
     equal "inconsistent inconsistent" "$(domain_bitmaps A inconsistent | cut -f 6 | xargs)" "after a crash"
     domain_disk B "$disk" 256M
-    # A bitmap that can move is wanted, else libvirt moves none and all is well
     domain_checkpoint A inconsistent chk3
     fails_with 1 'Unable to read node alias string|migration out|unexpectedly closed' \
         a migrate --live --persistent --copy-storage-all inconsistent $b_uri
     fails_with 1 'failed to get domain' b domstate inconsistent
+    a checkpoint-delete inconsistent chk3
+    a migrate --live --persistent --copy-storage-all inconsistent $b_uri
+    equal "" "$(domain_bitmaps B inconsistent)" "bitmaps where none is in order"
     forget inconsistent
     ok "one inconsistent bitmap and one in order: the migration fails without a word of why"
 }
