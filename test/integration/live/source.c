@@ -260,6 +260,7 @@ static void a_silent_qemu_leaves_the_end_unknown_until_it_is_cleaned(void **stat
     vm_close(vm);
     vm_signal(vm, SIGCONT);
     vm_open(vm, RIG_UUID, NULL);
+    assert_string_equal(vm->ready_err.text, "");
     clean(vm);
     expect_nothing_of_ours(vm);
     assert_true(measure_one(vm, "vda", "good").found);
