@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TOKEN_MIN_CHARS = 16, TOKEN_MAX_CHARS = 128 };
+
 static const char image_suffix[] = ".qcow2";
 static const char carrier_suffix[] = ".carrier.qcow2";
 
@@ -171,6 +173,23 @@ static int set_bitmap(struct bf_config *config, const char *value, struct bf_err
     return 0;
 }
 
+/* Never on a command line, where everybody can read it: nbdkit's +FILE and -FD are for that. */
+static int set_token(struct bf_config *config, const char *value, struct bf_error *err)
+{
+    size_t length;
+
+    if (value[0] != '+' && value[0] != '-')
+        return bf_error_set(err, BF_E_USAGE, "the token comes from a file: token=+FILE");
+    free(bf_steal_ptr(&config->token));
+    if (nbdkit_read_password(value, &config->token) < 0)
+        return bf_error_set(err, BF_E_IO, "the token cannot be read");
+    length = strlen(config->token);
+    if (length < TOKEN_MIN_CHARS || length > TOKEN_MAX_CHARS || strchr(config->token, '/'))
+        return bf_error_set(err, BF_E_USAGE, "a token has %d to %d characters, and no '/'",
+                            TOKEN_MIN_CHARS, TOKEN_MAX_CHARS);
+    return 0;
+}
+
 int bf_config_set(struct bf_config *config, const char *key, const char *value,
                   struct bf_error *err)
 {
@@ -182,9 +201,26 @@ int bf_config_set(struct bf_config *config, const char *key, const char *value,
         return set_folder(config, value, err);
     if (strcmp(key, "bitmap") == 0)
         return set_bitmap(config, value, err);
+    if (strcmp(key, "token") == 0)
+        return set_token(config, value, err);
     return bf_error_set(
         err, BF_E_USAGE,
-        "unknown parameter '%s': there are image=, carrier=, dir= and bitmap=", key);
+        "unknown parameter '%s': there are image=, carrier=, dir=, bitmap= and token=", key);
+}
+
+/* The time that it takes tells nothing of the token but its length. */
+const char *bf_config_behind_token(const struct bf_config *config, const char *name)
+{
+    size_t length = config->token ? strlen(config->token) : 0;
+    unsigned char different = 0;
+
+    if (!config->token)
+        return name;
+    if (strlen(name) <= length || name[length] != '/')
+        return NULL;
+    for (size_t i = 0; i < length; i++)
+        different |= (unsigned char)(name[i] ^ config->token[i]);
+    return different ? NULL : name + length + 1;
 }
 
 void bf_config_release(struct bf_config *config)
@@ -195,5 +231,6 @@ void bf_config_release(struct bf_config *config)
         free(config->bitmaps[i]);
     free(config->files);
     free(config->bitmaps);
+    free(config->token);
     *config = (struct bf_config){0};
 }

@@ -16,13 +16,17 @@ struct bf_config {
     size_t nr_files;
     char **bitmaps; /* serve only these; none given: all */
     size_t nr_bitmaps;
+    char *token; /* every export name begins with it and a '/'; NULL: none does */
 };
 
-/** One KEY=VALUE of the command line.  Errors: USAGE (unknown key), EXISTS (two disks of one name),
+/** One KEY=VALUE of the command line.  Errors: USAGE (unknown key, bad token), EXISTS (two disks of one name),
  *  NOT_FOUND (a folder without images), IO; @config unchanged, or with the files before the one
  * that failed. */
 int bf_config_set(struct bf_config *config, const char *key, const char *value,
                   struct bf_error *err);
+
+/** @name without the token; NULL: it does not begin with it.  Without a token, @name. */
+const char *bf_config_behind_token(const struct bf_config *config, const char *name);
 
 void bf_config_release(struct bf_config *config);
 

@@ -61,10 +61,13 @@ static int add_export(void *exports, const char *name, const char *description)
 static int plugin_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
 {
     struct bf_error err = BF_ERROR_INIT;
-    int ret = bf_listing_each(&store, add_export, exports, &err);
+    int ret;
 
     (void)readonly;
     (void)is_tls;
+    if (config.token)
+        return 0; /* who may know of them knows their names */
+    ret = bf_listing_each(&store, add_export, exports, &err);
     if (err.code != BF_E_NONE)
         return say(&err);
     return ret < 0 ? -1 : 0; /* nbdkit_add_export() has said why */
@@ -79,7 +82,10 @@ static void *plugin_open(int readonly)
     (void)readonly;
     if (!name)
         return NULL;
-    if (bf_export_open(&store, name, &export, &err) < 0)
+    name = bf_config_behind_token(&config, name);
+    if (!name)
+        (void)bf_error_set(&err, BF_E_PERMISSION, "no token in the name of the export");
+    if (!name || bf_export_open(&store, name, &export, &err) < 0)
         (void)say(&err);
     return export;
 }
@@ -183,7 +189,9 @@ static struct nbdkit_plugin plugin = {
                    "                     .qcow2) is the disk in the export names.  Repeatable.\n"
                    "carrier=[NAME=]FILE  The same; default: the file name without .carrier.qcow2.\n"
                    "dir=FOLDER           Every *.carrier.qcow2 in it, or every *.qcow2.\n"
-                   "bitmap=NAME          Serve only the bitmaps of this name.  Repeatable.",
+                   "bitmap=NAME          Serve only the bitmaps of this name.  Repeatable.\n"
+                   "token=+FILE          Only for clients that know what is in FILE: every export\n"
+                   "                     name begins with it and a '/', and none is listed.",
     .magic_config_key = "image",
     .get_ready = plugin_get_ready,
     .dump_plugin = plugin_dump,

@@ -43,11 +43,27 @@ kill "$(cat background.pid)"
 wait_for 10 qemu-io -c 'write 0 64k' images/b.qcow2 >/dev/null
 ok "relative paths and locks hold in the background"
 
+printf '0123456789abcdef' >token
+serve token=+token images/b.qcow2
+equal "$(qemu_digest images/b.qcow2 one)" "$(digest 0123456789abcdef/b/one)" "bits behind a token"
+refused b/one 'no token'
+refused 0123456789abcdee/b/one 'no token'
+refused '' 'no token'
+refused 0123456789abcdef 'no token'
+nbdinfo "$(uri 0123456789abcdef/)" >/dev/null # the index
+equal 0 "$(nbdinfo --list --json "nbd+unix://?socket=$socket" 2>/dev/null | jq '.exports | length')" "exports listed"
+! grep -aq 0123456789abcdef "/proc/$server/cmdline" || die "everybody can see the token"
+stop_serving
+ok "with a token only who knows it sees anything"
+
 # bad WORDS PARAMETER...
 bad() {
     LC_ALL=C fails_with 1 "error: .*$1" nbdkit -U - "$PLUGIN" "${@:2}" --run true
 }
 bad 'nothing to serve: give image=FILE'
+bad 'the token comes from a file' token=0123456789abcdef images/a.qcow2
+printf 'short' >token
+bad 'a token has 16 to 128 characters' token=+token images/a.qcow2
 bad "unknown parameter 'imag'" imag=images/a.qcow2
 bad "'=images/a.qcow2' is not of the form \[NAME=\]FILE" image==images/a.qcow2
 bad "'vda=' is not of the form \[NAME=\]FILE" image=vda=
@@ -72,7 +88,7 @@ for line in name=bitferry max_thread_model=parallel magic_config_key=image bitfe
     grep -qx "$line" dump || die "--dump-plugin without $line: $(cat dump)"
 done
 nbdkit "$PLUGIN" --help >help
-for word in 'image=' 'carrier=' 'dir=' 'bitmap=' 'bitferry dirty bitmaps'; do
+for word in 'image=' 'carrier=' 'dir=' 'bitmap=' 'token=' 'bitferry dirty bitmaps'; do
     grep -qF "$word" help || die "--help without $word"
     case $word in
     *=) grep -qF "${word%=}" "$BF_SOURCE/nbdkit-plugin/nbdkit-bitferry-plugin.1" ||
