@@ -131,9 +131,11 @@ static const json_t *find_job(const json_t *jobs, const char *id)
     return NULL;
 }
 
+/* One that has ended stays in the list until it is dismissed; libvirt does so itself, later. */
 static bool is_mirror(const json_t *job)
 {
-    return strcmp(text_of(job, "type"), "mirror") == 0;
+    return strcmp(text_of(job, "type"), "mirror") == 0 &&
+           strcmp(text_of(job, "status"), "concluded") != 0;
 }
 
 bool bf_live_mirrors_look(struct bf_live_watch *watch, const json_t *jobs)

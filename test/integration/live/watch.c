@@ -64,6 +64,28 @@ static void a_mirror_that_was_ready_before_the_watch_is_told(void **state)
     watcher_stop(&watcher);
 }
 
+/* As libvirt starts it: an ended job stays in the list until it is dismissed. */
+static void a_mirror_that_is_not_dismissed_is_gone_once(void **state)
+{
+    struct vm *vm = start_with_disks(*state);
+    struct watcher watcher;
+
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    watcher_start(&watcher, vm, two_disks);
+    vm_do(vm, "blockdev-mirror",
+          json_pack("{s:s, s:s, s:s, s:s, s:b}", "job-id", "vdb", "device", "vdb", "target", "copy",
+                    "sync", "full", "auto-dismiss", 0));
+    (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
+    vm_do(vm, "block-job-cancel", json_pack("{s:s}", "device", "vdb"));
+    assert_true(watcher_await(&watcher, BF_LIVE_MIRROR_GONE)->fact.clean);
+    watcher_go_on(&watcher, SHORT_MS);
+    vm_do(vm, "job-dismiss", json_pack("{s:s}", "id", "vdb"));
+    watcher_go_on(&watcher, SHORT_MS);
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_GONE));
+    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_READY));
+    watcher_stop(&watcher);
+}
+
 static void limit_target(struct vm *vm, int bytes_per_second)
 {
     vm_do(vm, "qom-set",
@@ -244,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_mirror_is_ready_then_drained_then_gone),
         RIG_TEST(a_mirror_that_was_ready_before_the_watch_is_told),
+        RIG_TEST(a_mirror_that_is_not_dismissed_is_gone_once),
         RIG_TEST(a_mirror_that_lags_is_not_drained),
         RIG_TEST(a_mirror_cut_short_is_not_gone_clean),
         RIG_TEST(a_mirror_whose_target_fails_is_told_with_its_end),
