@@ -7,7 +7,7 @@
 /* Which op takes which keys; "schema" and "op" belong to all. */
 static const struct op {
     const char *name;
-    bool plan, peer, id, id_required, watch, wait;
+    bool plan, peer, id, id_required, watch, wait, hook;
 } ops[BF_NR_OPS] = {
     [BF_OP_START] = {.name = "start", .plan = true, .peer = true},
     [BF_OP_EXPECT] = {.name = "expect", .plan = true},
@@ -15,6 +15,7 @@ static const struct op {
     [BF_OP_STATUS] = {.name = "status", .id = true, .watch = true},
     [BF_OP_WAIT] = {.name = "wait", .id = true, .id_required = true, .wait = true},
     [BF_OP_ABORT] = {.name = "abort", .id = true, .id_required = true},
+    [BF_OP_HOOK] = {.name = "hook", .hook = true},
 };
 
 const char *bf_control_op_name(enum bf_control_op op)
@@ -27,7 +28,9 @@ static bool takes(const struct op *op, const char *key)
     return strcmp(key, "schema") == 0 || strcmp(key, "op") == 0 ||
            (op->plan && bf_plan_has_key(key, op->peer)) || (op->id && strcmp(key, "id") == 0) ||
            (op->watch && strcmp(key, "watch") == 0) ||
-           (op->wait && (strcmp(key, "for") == 0 || strcmp(key, "timeout_ms") == 0));
+           (op->wait && (strcmp(key, "for") == 0 || strcmp(key, "timeout_ms") == 0)) ||
+           (op->hook &&
+            (strcmp(key, "event") == 0 || strcmp(key, "vm") == 0 || strcmp(key, "uuid") == 0));
 }
 
 static int check_schema(const json_t *object, struct bf_error *err)
@@ -55,7 +58,7 @@ static int find_op(const json_t *object, enum bf_control_op *ret_op, struct bf_e
         }
     }
     return bf_error_set(err, BF_E_INVALID,
-                        "'op' is start, expect, list, status, wait or abort, not '%.100s'",
+                        "'op' is start, expect, list, status, wait, abort or hook, not '%.100s'",
                         name ? name : "");
 }
 
@@ -119,6 +122,22 @@ static int read_wait(const struct op *op, const json_t *object, struct bf_contro
     return 0;
 }
 
+static int read_event(const struct op *op, const json_t *object, struct bf_control_request *request,
+                      struct bf_error *err)
+{
+    const char *event = json_string_value(json_object_get(object, "event"));
+
+    if (!op->hook)
+        return 0;
+    if (!event || !event[0] || strlen(event) > BF_CONTROL_EVENT_MAX_BYTES ||
+        strspn(event, "abcdefghijklmnopqrstuvwxyz- ") != strlen(event))
+        return bf_error_set(err, BF_E_INVALID,
+                            "'event' has 1 to %d small letters, blanks and hyphens",
+                            BF_CONTROL_EVENT_MAX_BYTES);
+    (void)strcpy(request->event, event);
+    return bf_plan_read_vm(object, &request->plan, err);
+}
+
 static int read_request(json_t *object, struct bf_control_request *request, struct bf_error *err)
 {
     const struct op *op;
@@ -136,6 +155,8 @@ static int read_request(json_t *object, struct bf_control_request *request, stru
         r = read_watch(op, object, request, err);
     if (r == 0)
         r = read_wait(op, object, request, err);
+    if (r == 0)
+        r = read_event(op, object, request, err);
     if (r == 0 && op->plan)
         r = bf_plan_from_json(object, op->peer, &request->plan, err);
     return r;

@@ -167,13 +167,18 @@ static int read_disks(const json_t *object, struct bf_plan *plan, struct bf_erro
     return r;
 }
 
-static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
-                     struct bf_error *err)
+int bf_plan_read_vm(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
     int r = copy_text(object, "vm", BF_PLAN_VM_MAX_BYTES, &plan->vm, err);
 
-    if (r == 0)
-        r = read_uuid(object, plan->uuid, err);
+    return r < 0 ? r : read_uuid(object, plan->uuid, err);
+}
+
+static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
+                     struct bf_error *err)
+{
+    int r = bf_plan_read_vm(object, plan, err);
+
     if (r == 0)
         r = read_socket(object, plan, err);
     if (r == 0 && with_peer)

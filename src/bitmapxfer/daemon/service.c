@@ -83,6 +83,9 @@ static int run(struct bf_service *service, struct bf_connection *connection,
         return 0;
     case BF_OP_ABORT:
         return abort_move(service, connection, request, err);
+    case BF_OP_HOOK:
+        bf_service_hook(service, connection, request);
+        return 0;
     case BF_NR_OPS:
         break;
     }

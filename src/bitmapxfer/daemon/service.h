@@ -63,6 +63,10 @@ void bf_service_on_reap(uv_timer_t *timer);
 void bf_service_start(struct bf_service *service, struct bf_connection *connection,
                       struct bf_control_request *request);
 
+/** service_hook.c: someone else does something with a VM. */
+void bf_service_hook(struct bf_service *service, struct bf_connection *connection,
+                     const struct bf_control_request *request);
+
 /** Answer with an error. */
 void bf_service_refuse(struct bf_connection *connection, const struct bf_error *error);
 

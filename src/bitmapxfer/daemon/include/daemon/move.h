@@ -14,7 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BF_MOVE_ID_CHARS = 32 }; /* 128 random bits in hexadecimal: none can be guessed */
+enum {
+    BF_MOVE_ID_CHARS = 32, /* 128 random bits in hexadecimal: none can be guessed */
+    BF_MOVE_HOOK_MAX_BYTES = 63,
+};
 
 /** under way -> one of the others; never back. */
 enum bf_move_state {
@@ -65,6 +68,7 @@ struct bf_move {
     unsigned milestones;      /* bit 1 << enum bf_milestone */
     int64_t begun_s, ended_s; /* seconds since 1970; ended_s 0: not yet */
     struct bf_error error;    /* of FAILED, ABORTED, QUARANTINED */
+    char hook[BF_MOVE_HOOK_MAX_BYTES + 1]; /* what a hook told last; "" none has */
     struct bf_move_row *rows;
     size_t nr_rows;
     json_t *record; /* of a move that ended before this daemon began: all that is known of it */

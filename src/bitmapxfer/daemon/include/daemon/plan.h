@@ -50,6 +50,9 @@ void bf_plan_release(struct bf_plan *plan);
 int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
                       struct bf_error *err);
 
+/** The keys that say which VM, "vm" and "uuid", and nothing else.  Errors: INVALID, NO_MEMORY. */
+int bf_plan_read_vm(const json_t *object, struct bf_plan *plan, struct bf_error *err);
+
 /** Is @key one of a plan's?  */
 bool bf_plan_has_key(const char *key, bool with_peer);
 
