@@ -20,8 +20,10 @@ backup_xml() {
     printf '</disks></domainbackup>\n'
 }
 
-backup_is_over() {
-    hosts_run "$1" virsh -q domjobinfo "$2" | grep -q 'Job type: *None'
+# backup_ended HOST NAME: its verdict is put into the shared folder (libvirt tells it once)
+backup_ended() {
+    hosts_run "$1" virsh -q domjobinfo "$2" --completed >"$HOSTS/shared/verdict"
+    grep -q 'Operation: *Backup' "$HOSTS/shared/verdict"
 }
 
 # backup_push HOST NAME FILE SINCE CHECKPOINT TARGET...: a backup since SINCE ('': full) into
@@ -34,11 +36,12 @@ backup_push() {
     done
     backup_xml "$file" "$since" "$@" >"$HOSTS/shared/backup.xml"
     checkpoint_xml "$checkpoint" >"$HOSTS/shared/checkpoint.xml"
+    backup_ended "$host" "$name" || true # forget the last one's
     hosts_run "$host" virsh -q backup-begin "$name" "$SHARED/backup.xml" \
         ${checkpoint:+"$SHARED/checkpoint.xml"} >/dev/null || return
-    wait_for 60 backup_is_over "$host" "$name"
-    hosts_run "$host" virsh -q domjobinfo "$name" --completed | grep -q 'Job type: *Completed' ||
-        hosts_fail "the backup of $name was not completed: $(hosts_run "$host" virsh -q domjobinfo "$name" --completed)"
+    wait_for 60 backup_ended "$host" "$name"
+    grep -q 'Job type: *Completed' "$HOSTS/shared/verdict" ||
+        hosts_fail "the backup of $name was not completed: $(cat "$HOSTS/shared/verdict")"
 }
 
 # backup_restores HOST DISK FULL INCREMENTAL...: full and incrementals in their order are the disk, byte

@@ -38,7 +38,7 @@ hosts_run() {
     pid=$(hosts_pid "$1") || hosts_fail "host $1 is not up" || return
     shift
     env BF_BUILD="$BF_BUILD" PATH="$BF_BUILD:$PATH" LIBVIRT_DEFAULT_URI=qemu:///system \
-        nsenter --target "$pid" --mount --uts --net --pid --wd -- "$@"
+        nsenter --target "$pid" --mount --uts --net --pid --root --wd -- "$@"
 }
 
 # hosts_daemons HOST start|stop|kill|restart DAEMON...

@@ -167,7 +167,8 @@ offline() {
 failed() {
     local disk=$IMAGES/failed.qcow2
     begin failed "$disk"
-    fails_with 1 'no storage pool' a migrate --live --persistent --copy-storage-all failed $b_uri
+    fails_with 1 'no storage pool|no connection driver available for storage' \
+        a migrate --live --persistent --copy-storage-all failed $b_uri
     domain_disk B "$disk" 256M
     fails_with 1 "argument key 'host' must not have null value|tunnelled" \
         a migrate --live --persistent --copy-storage-all --p2p --tunnelled failed $b_uri

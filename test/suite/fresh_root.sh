@@ -65,6 +65,7 @@ unshare --mount --pid --fork --kill-child bash -c '
     set -e
     root=$1
     mount --make-rprivate /
+    mount --bind "$root" "$root" # unshare wants a root that is a mount
     mount -t proc none "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o mode=1777 none "$root/tmp"
