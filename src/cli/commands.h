@@ -11,6 +11,8 @@
     X(archive)                                                                                     \
     X(restore)                                                                                     \
     X(verify)                                                                                      \
+    X(migrate)                                                                                     \
+    X(redefine)                                                                                    \
     X(start)                                                                                       \
     X(expect)                                                                                      \
     X(wait)                                                                                        \

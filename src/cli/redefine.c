@@ -1,0 +1,56 @@
+/* `bitferry redefine`: finish a migration from what was captured. */
+#include "migrate.h"
+#include "migrate_arrive.h"
+#include "migrate_report.h"
+#include "migrate_survey.h"
+#include "output.h"
+
+#include <stdio.h>
+
+static int print(const struct bf_arguments *args, const struct bf_capture *capture,
+                 const struct bf_verdicts *verdicts, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *retry = NULL;
+    struct bf_report report = {.verdicts = verdicts};
+    int exit_code = bf_verdicts_exit(verdicts);
+    int r;
+
+    if (asprintf(&retry, "bitferry redefine %s", args->operands[0]) < 0)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    report.retry = retry;
+    if (args->json)
+        r = bf_print_json(json_pack("{s:i, s:s, s:s, s:o, s:i}", "schema", 1, "domain",
+                                    capture->domain, "uuid", capture->uuid, "checkpoints",
+                                    bf_report_to_json(&report), "exit", exit_code),
+                          err);
+    else
+        r = args->quiet ? 0 : bf_report_print(&report, err);
+    return r < 0 ? r : exit_code;
+}
+
+int bf_redefine_run(const struct bf_arguments *args, struct bf_error *err)
+{
+    BF_CLEANUP(bf_capture_folder_closep) struct bf_capture_folder *folder = NULL;
+    BF_CLEANUP(bf_capture_release) struct bf_capture capture = {.domain = NULL};
+    BF_CLEANUP(bf_virt_closep) struct bf_virt *virt = NULL;
+    BF_CLEANUP(bf_virt_domain_freep) struct bf_virt_domain *domain = NULL;
+    BF_CLEANUP(bf_arrival_release) struct bf_arrival arrival = {.after = {.nr_disks = 0}};
+    struct bf_arrival_request request = {.args = args, .capture = &capture};
+    const char *uri = bf_option_value(args, BF_REDEFINE_CONNECT);
+    const char *name = bf_option_value(args, BF_REDEFINE_DOMAIN);
+    int r = bf_capture_folder_open(args->operands[0], &folder, err);
+
+    if (r == 0)
+        r = bf_capture_read(folder, &capture, err);
+    if (r == 0)
+        r = bf_virt_open(uri ? uri : capture.dest_uri, &virt, err);
+    if (r == 0)
+        r = bf_virt_domain_find(virt, name ? name : capture.uuid, &domain, err);
+    if (r < 0)
+        return r;
+    request.domain = domain;
+    if (!bf_uri_is_local(bf_virt_uri(virt)) || bf_option_given(args, BF_REDEFINE_IMAGES_ELSEWHERE))
+        request.images_unseen = "its image is on another host: run this there";
+    r = bf_arrive(&request, &arrival, err);
+    return r < 0 ? r : print(args, &capture, &arrival.verdicts, err);
+}

@@ -1,0 +1,20 @@
+/* A bitferry that was built without libvirt. */
+#include "migrate.h"
+
+static int refuse(const struct bf_arguments *args, struct bf_error *err)
+{
+    return bf_error_set(err, BF_E_UNSUPPORTED,
+                        "%s: this bitferry was built without libvirt; build it with libvirt, "
+                        "libvirt-qemu and libxml2, and BF_LIBVIRT on",
+                        args->command->name);
+}
+
+int bf_migrate_run(const struct bf_arguments *args, struct bf_error *err)
+{
+    return refuse(args, err);
+}
+
+int bf_redefine_run(const struct bf_arguments *args, struct bf_error *err)
+{
+    return refuse(args, err);
+}
