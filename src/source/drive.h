@@ -1,5 +1,9 @@
 /** One move as bitferry-source drives it: the pure machine of handoff/source.h, and what it is
- *  connected to.  driver.c pumps; wishes.c, serve.c and examine.c carry out what needs QEMU.
+ *  connected to.
+ *
+ *     driver.c   begins, resumes, ends          talk.c    words with the destination, deadlines
+ *     pump.c     facts in, wishes out           facts.c   what happens in QEMU
+ *     offer.c, snapshot.c, inspect.c, serve.c, examine.c, retire.c, clean.c   one wish each
  */
 #ifndef SOURCE_DRIVE_H
 #define SOURCE_DRIVE_H
@@ -12,6 +16,8 @@
 #include "drive/server.h"
 #include "drive/words.h"
 #include "handoff/source.h"
+
+struct source_reading;
 
 struct source_drive {
     struct bf_move *move;
@@ -33,35 +39,51 @@ struct source_drive {
     uint64_t peer_lost_ms;
     struct bf_server *server;
     uv_timer_t tick;
-    uv_timer_t again; /* a busy bitmap is tried again */
-    unsigned nr_open; /* timers and server, until the drive can be freed */
+    uv_timer_t again; /* what was busy is tried again */
+    uv_work_t work;   /* files are read and written in a thread */
+    unsigned nr_open; /* timers, work, processes: until the drive can be freed */
 
-    struct bf_source_wish wish; /* the one that is out */
+    /* The wish that is out.  An operation that was begun for an older one is let come to its end
+     * first. */
+    struct bf_source_wish wish;
     bool wish_open;
     bool wish_started;
-    bool busy; /* an operation in QEMU is under way, for op_ticket */
+    uint64_t wish_ms; /* when it was */
+    bool busy;        /* an operation is under way, for op_ticket */
     uint32_t op_ticket;
-    struct bf_live_op *op;
-    uint32_t cursor;  /* SERVE: how far */
-    uint8_t *drops;   /* of the wish, one per bitmap */
-    uint64_t wish_ms; /* when it began */
+    struct bf_live_op *op;          /* it can be stopped by this; or NULL */
+    uint32_t cursor;                /* how far a wish of many steps is */
+    uint8_t *drops;                 /* of the wish, one per bitmap */
+    struct source_reading *reading; /* SERVE, by block status */
+    bool no_spill;                  /* nothing else would do */
+    char migration[32];             /* INSPECT: query-migrate said */
+    void (*again_step)(struct source_drive *drive);
+    void (*work_step)(struct source_drive *drive);
+    void (*work_then)(struct source_drive *drive);
 
-    uint64_t said_ms;
-    uint64_t state_ms;
+    uint64_t said_ms;  /* the last word */
+    uint64_t state_ms; /* when the machine came into its state */
     bool pumping;
-    bool migrating; /* seen: what fails afterwards is this migration */
-    bool left;      /* the guest has */
-    bool paused;
+    /* what QEMU is known to do */
+    bool postmigrate; /* its run state */
+    bool migrating;   /* seen: what fails or completes from now on is this migration */
+    bool completed;   /* it says so, but perhaps of the one by which the guest once came here */
+    bool paused;      /* as of PAUSED */
+    bool left;        /* as of SWITCHED */
+
     bool ended;
     bool freed;
     struct bf_error why; /* more than the machine's reason says */
     void (*closed)(struct bf_move *move);
 };
 
+/* --- pump.c --- */
+
 /** Feed a fact and carry out what follows. */
 void source_feed(struct source_drive *drive, const struct bf_source_fact *fact);
+void source_tell(struct source_drive *drive, enum bf_source_fact_kind kind);
 
-/** Answer the wish that is out. */
+/** Answer the wish that is out, with drive->drops. */
 void source_answer(struct source_drive *drive, enum bf_source_fact_kind kind);
 void source_answer_inspected(struct source_drive *drive, enum bf_source_guest guest,
                              bool snapshots_found);
@@ -69,30 +91,118 @@ void source_answer_inspected(struct source_drive *drive, enum bf_source_guest gu
 /** Begin with the wish that is out as soon as QEMU is there and free. */
 void source_try_wish(struct source_drive *drive);
 
-/** For the callbacks of operations: is the answer still wanted? */
-bool source_op_ended(struct source_drive *drive);
+/** An operation was begun for the wish that is out. */
 void source_op_began(struct source_drive *drive);
 
-/** An operation ended in doubt. */
+/** It has ended.  Is its result still wanted? */
+bool source_op_ended(struct source_drive *drive);
+
+/** It ended in doubt: only a new connection to QEMU makes sure that nothing is under way. */
 void source_doubt(struct source_drive *drive);
+
+/** It could not be carried out, but can be repeated: so it is, over a new connection. */
+void source_repeat(struct source_drive *drive);
+
+/** Try @step again in a while; its place is held. */
+void source_again(struct source_drive *drive, void (*step)(struct source_drive *drive));
+
+/** Run @work in a thread, which reads of @drive what does not change while a wish is out, and
+ * writes only what is the wish's own; then @step in the loop, if it is still wanted. */
+void source_work(struct source_drive *drive, void (*work)(struct source_drive *drive),
+                 void (*step)(struct source_drive *drive));
+
+void source_end(struct source_drive *drive, enum bf_move_state state, const struct bf_error *err);
+void source_pump(struct source_drive *drive);
+
+/* --- driver.c --- */
+
+/** The offer is known for the first time: make it durable, then begin. */
+void source_begin(struct source_drive *drive);
+
+/** A timer, process or work of the drive is closed. */
+void source_closed_one(struct source_drive *drive);
+
+/* --- talk.c --- */
+
+void source_say(struct source_drive *drive, const struct bf_word *word);
+void source_on_tick(uv_timer_t *timer);
+void source_hang_up(struct source_drive *drive);
+
+/** Certificates, once for the whole process, or @anew. */
+int source_load_settings(const struct bf_config *config, bool anew, struct bf_error *err);
 
 /** Folder for nbdkit; NULL: plain TCP on loopback. */
 const char *source_tls_certificates(void);
 
-/** wishes.c */
-void source_carry_out(struct source_drive *drive);
-void source_carry_out_gone(struct source_drive *drive);
-void source_survey_offer(struct source_drive *drive);
-void source_begin(struct source_drive *drive);
+/* --- facts.c --- */
 
-/** serve.c */
-void source_serve(struct source_drive *drive);
+int source_open_qemu(struct source_drive *drive, struct bf_error *err);
+void source_start_watch(struct source_drive *drive);
+
+/** Where the guest is, from the answers to query-migrate and query-status. */
+enum bf_source_guest source_guest_of(const char *migration, const char *run_state);
+
+/* --- phases.c --- */
+
+/** For people: "waiting for the mirrors". */
+const char *source_phase(enum bf_source_state state);
+
+/* --- carriers.c --- */
+
+enum { SOURCE_PATH_BYTES = 512 };
+
+/** A folder in memory that QEMU can enter.  Errors: PERMISSION, IO, ... */
+int source_carriers_begin(struct source_drive *drive, struct bf_error *err);
 void source_carrier_path(const struct source_drive *drive, enum bf_round round, uint32_t index,
-                         char *buf, size_t nr_bytes);
-void source_delete_carriers(struct source_drive *drive);
+                         char buf[SOURCE_PATH_BYTES]);
+void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES]);
+void source_carriers_delete(struct source_drive *drive);
 
-/** examine.c */
+/* --- one wish each --- */
+
+void source_survey_offer(struct source_drive *drive);
+void source_snapshot(struct source_drive *drive);
+void source_watch_drain(struct source_drive *drive);
+void source_inspect(struct source_drive *drive);
+void source_serve(struct source_drive *drive);
 void source_examine(struct source_drive *drive);
 void source_retire(struct source_drive *drive);
+void source_clean(struct source_drive *drive);
+
+/* --- items.c: what a round is about, bitmaps or, for the deltas, disks --- */
+
+uint32_t source_nr_items(const struct source_drive *drive);
+bool source_item_wanted(const struct source_drive *drive, uint32_t item); /* not dropped either */
+void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason);
+uint32_t source_item_disk(const struct source_drive *drive, uint32_t item);
+uint64_t source_item_granularity(const struct source_drive *drive, uint32_t item);
+struct bf_known *source_item_known(struct source_drive *drive, uint32_t item);
+const char *source_item_temporary(const struct source_drive *drive, uint32_t item,
+                                  char buf[BF_TEMPORARY_NAME_MAX + 1]);
+void source_item_progress(struct source_drive *drive, uint32_t item, uint64_t done_bytes,
+                          uint64_t total_bytes);
+
+/* --- serve.c's two ways to read one item --- */
+
+/** Both end with source_read_ended(); @err NULL: the carrier of drive->cursor is written. */
+void source_read_spill(struct source_drive *drive);
+void source_read_block_status(struct source_drive *drive);
+void source_read_ended(struct source_drive *drive, const struct bf_error *err);
+
+/* --- examine.c --- */
+
+/** State and count of all offered bitmaps. */
+int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_measure_fn done);
+
+/* --- look.c --- */
+
+/** One look at all disks of the offer.  Errors: as of bf_live_survey(). */
+int source_look(struct source_drive *drive, bf_live_survey_fn done);
+const struct bf_live_bitmap *source_find(const struct source_drive *drive,
+                                         const struct bf_live_survey *seen, uint32_t disk,
+                                         const char *name);
+const struct bf_live_bitmap *source_find_temporary(const struct source_drive *drive,
+                                                   const struct bf_live_survey *seen,
+                                                   enum bf_temporary_kind kind, uint32_t index);
 
 #endif

@@ -1,217 +1,108 @@
-/* SERVE: snapshots and deltas into carriers, one bitmap a file, and nbdkit in front of them.
+/* SERVE: snapshots or deltas out of QEMU into carriers, one bitmap a file, and nbdkit before them.
  *
- *     DELTA: disable all of them  ->  measure  ->  spill one after the other  ->  serve
+ *     deltas: stop them recording  ->  measure  ->  read one after the other  ->  serve
  */
 #include "drive.h"
 
+#include "base/fail_point.h"
 #include "daemon/log.h"
-#include "drive/fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { CARRIER_PATH_BYTES = 512 };
-
-static const char *round_name(enum bf_round round)
+static void give_up(struct source_drive *drive, const char *doing, const struct bf_error *err)
 {
-    return round == BF_ROUND_DELTA ? "delta" : round == BF_ROUND_FROZEN ? "frozen" : "recording";
+    bf_log(BF_LOG_WARNING, "move %s: %s: %s", drive->move->id, doing, err->text);
+    source_answer(drive, BF_SOURCE_REFUSED);
 }
 
-void source_carrier_path(const struct source_drive *drive, enum bf_round round, uint32_t index,
-                         char *buf, size_t nr_bytes)
-{
-    (void)snprintf(buf, nr_bytes, "%s/%s.%u.carrier.qcow2", drive->move->folder->path,
-                   round_name(round), (unsigned)index);
-}
-
-void source_delete_carriers(struct source_drive *drive)
-{
-    char path[CARRIER_PATH_BYTES];
-
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        source_carrier_path(drive,
-                            drive->offer.states[i].recording ? BF_ROUND_RECORDING : BF_ROUND_FROZEN,
-                            i, path, sizeof path);
-        (void)unlink(path);
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        source_carrier_path(drive, BF_ROUND_DELTA, i, path, sizeof path);
-        (void)unlink(path);
-    }
-}
-
-static bool is_delta(const struct source_drive *drive)
-{
-    return drive->wish.round == BF_ROUND_DELTA;
-}
-
-static uint32_t nr_items(const struct source_drive *drive)
-{
-    return is_delta(drive) ? drive->offer.nr_disks : drive->offer.nr_bitmaps;
-}
-
-static const char *temporary(const struct source_drive *drive, uint32_t index, char *buf)
-{
-    return bf_offer_temporary(&drive->offer, drive->wish.epoch,
-                              is_delta(drive) ? BF_TEMPORARY_DELTA : BF_TEMPORARY_SNAPSHOT, index,
-                              buf);
-}
-
-static uint32_t disk_of(const struct source_drive *drive, uint32_t index)
-{
-    return is_delta(drive) ? index : drive->offer.states[index].disk;
-}
-
-static void drop_item(struct source_drive *drive, uint32_t index, enum bf_drop reason)
-{
-    if (!is_delta(drive)) {
-        drive->drops[index] = (uint8_t)reason;
-        return;
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->offer.states[i].disk == index && drive->offer.states[i].recording)
-            drive->drops[i] = (uint8_t)reason;
-    }
-}
-
-static bool travels(const struct source_drive *drive, uint32_t index)
-{
-    return bf_offer_travels(&drive->offer, drive->wish.round, index);
-}
-
-static bool is_dropped(const struct source_drive *drive, uint32_t index)
-{
-    if (!is_delta(drive))
-        return drive->drops[index] != BF_DROP_NONE;
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->offer.states[i].disk == index && drive->offer.states[i].recording &&
-            drive->drops[i] != BF_DROP_NONE)
-            return true;
-    }
-    return false;
-}
-
-/* --- serve -------------------------------------------------------------------------------------
- */
-
-static void on_server_failed(void *ctx, const struct bf_error *err)
-{
-    struct source_drive *drive = ctx;
-
-    bf_log(BF_LOG_ERROR, "move %s: %s", drive->move->id, err->text);
-    /* The destination's tries come to nothing, and it drops what it could not fetch. */
-}
-
-static int ensure_server(struct source_drive *drive, struct bf_error *err)
-{
-    char log_path[CARRIER_PATH_BYTES];
-    struct bf_server_spec spec = {.address = drive->config->address,
-                                  .tls_certificates = source_tls_certificates(),
-                                  .log_path = log_path};
-
-    if (drive->server)
-        return 0;
-    (void)snprintf(log_path, sizeof log_path, "%s/nbdkit.log", drive->move->folder->path);
-    return bf_server_new(drive->loop, &spec, on_server_failed, drive, &drive->server, err);
-}
+/* --- serve --- */
 
 static int serve_all(struct source_drive *drive, struct bf_error *err)
 {
-    uint32_t nr = nr_items(drive);
-    struct bf_server_carrier *carriers = calloc(nr + 1U, sizeof *carriers);
-    char(*paths)[CARRIER_PATH_BYTES] = calloc(nr + 1U, sizeof *paths);
-    char(*names)[16] = calloc(nr + 1U, sizeof *names);
+    uint32_t nr = source_nr_items(drive);
+    BF_CLEANUP(bf_freep) struct bf_server_carrier *carriers = calloc(nr + 1U, sizeof *carriers);
+    BF_CLEANUP(bf_freep) char(*paths)[SOURCE_PATH_BYTES] = calloc(nr + 1U, sizeof *paths);
+    BF_CLEANUP(bf_freep) char(*names)[16] = calloc(nr + 1U, sizeof *names);
     size_t nr_carriers = 0;
-    int r = carriers && paths && names ? ensure_server(drive, err)
-                                       : bf_error_set(err, BF_E_NO_MEMORY, "no memory to serve");
 
-    for (uint32_t i = 0; i < nr && r == 0; i++) {
-        if (!travels(drive, i) || is_dropped(drive, i))
+    if (!carriers || !paths || !names)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to serve bitmaps");
+    for (uint32_t i = 0; i < nr; i++) {
+        if (!source_item_wanted(drive, i))
             continue;
-        source_carrier_path(drive, drive->wish.round, i, paths[i], sizeof paths[i]);
+        source_carrier_path(drive, drive->wish.round, i, paths[i]);
         (void)snprintf(names[i], sizeof names[i], "%u", (unsigned)i);
         carriers[nr_carriers++] = (struct bf_server_carrier){names[i], paths[i]};
     }
-    if (r == 0 && nr_carriers == 0)
-        r = bf_error_set(err, BF_E_IO, "no bitmap could be read");
-    if (r == 0)
-        r = bf_server_serve(drive->server, carriers, nr_carriers, err);
-    free(carriers);
-    free(paths);
-    free(names);
-    return r;
+    if (nr_carriers == 0)
+        return bf_error_set(err, BF_E_IO, "no bitmap could be read");
+    return bf_server_serve(drive->server, carriers, nr_carriers, err);
 }
 
 static void finish(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
 
-    if (serve_all(drive, &err) == 0) {
-        source_answer(drive, BF_SOURCE_DONE);
+    bf_fail_point("source.read");
+    if (serve_all(drive, &err) < 0) {
+        give_up(drive, "serving", &err);
         return;
     }
-    bf_log(BF_LOG_WARNING, "move %s: serving: %s", drive->move->id, err.text);
-    source_answer(drive, BF_SOURCE_REFUSED);
+    source_answer(drive, BF_SOURCE_DONE);
+    bf_fail_point("source.served");
 }
 
-/* --- spill --------------------------------------------------------------------------------------
- */
+/* --- read --- */
 
-static void spill_next(struct source_drive *drive);
-
-static void on_spilled(void *ctx, enum bf_live_end end, const struct bf_error *err)
+static void read_next(struct source_drive *drive)
 {
-    struct source_drive *drive = ctx;
-
-    if (!source_op_ended(drive))
-        return;
-    if (end != BF_LIVE_DONE) {
-        bf_log(BF_LOG_WARNING, "move %s: spilling: %s", drive->move->id, err->text);
-        drop_item(drive, drive->cursor, BF_DROP_SERVE_FAILED);
-        if (end == BF_LIVE_UNKNOWN) {
-            bf_qemu_restart(drive->qemu);
-            source_answer(drive, BF_SOURCE_REFUSED);
-            return;
-        }
-    }
-    drive->cursor++;
-    spill_next(drive);
-}
-
-static void spill_next(struct source_drive *drive)
-{
-    const struct bf_offer *offer = &drive->offer;
-    char path[CARRIER_PATH_BYTES];
-    char name[BF_TEMPORARY_NAME_MAX + 1];
-    struct bf_live_spill_item item = {.bitmap = name, .name = BF_FETCH_BITMAP};
-    struct bf_live_spill spill = {.path = path, .items = &item, .nr_items = 1};
-    uint32_t disk;
-
-    while (drive->cursor < nr_items(drive) &&
-           (!travels(drive, drive->cursor) || is_dropped(drive, drive->cursor)))
+    while (drive->cursor < source_nr_items(drive) && !source_item_wanted(drive, drive->cursor))
         drive->cursor++;
-    if (drive->cursor == nr_items(drive)) {
+    if (drive->cursor == source_nr_items(drive))
         finish(drive);
-        return;
-    }
-    disk = disk_of(drive, drive->cursor);
-    (void)temporary(drive, drive->cursor, name);
-    source_carrier_path(drive, drive->wish.round, drive->cursor, path, sizeof path);
-    (void)unlink(path);
-    item.node = offer->disks[disk].node;
-    item.granularity_bytes = is_delta(drive) ? bf_offer_finest(offer, disk)
-                                             : offer->bitmaps[drive->cursor].granularity_bytes;
-    spill.size_bytes = offer->disks[disk].size_bytes;
-    if (bf_live_spill(bf_qemu_live(drive->qemu), &spill, BF_QEMU_SPILL_MS, on_spilled, drive,
-                      &drive->op, NULL) == 0)
-        source_op_began(drive);
+    else if (drive->no_spill)
+        source_read_block_status(drive);
     else
-        source_answer(drive, BF_SOURCE_REFUSED);
+        source_read_spill(drive);
 }
 
-/* --- measure ------------------------------------------------------------------------------------
- */
+static uint64_t packed_bytes(const struct source_drive *drive, uint32_t item)
+{
+    struct bf_geometry geometry = {
+        drive->offer.disks[source_item_disk(drive, item)].size_bytes,
+        source_item_granularity(drive, item),
+    };
+
+    return bf_geometry_packed_bytes(&geometry);
+}
+
+/* Where QEMU may not write a file of ours, or there is no room for it, all are read the other way,
+ * unless this way was ordered. */
+static bool may_change_way(const struct source_drive *drive, const struct bf_error *err)
+{
+    return !drive->no_spill && drive->move->plan.read == BF_READ_AUTO &&
+           err->code != BF_E_INTERRUPTED;
+}
+
+void source_read_ended(struct source_drive *drive, const struct bf_error *err)
+{
+    if (!err) {
+        uint64_t nr_bytes = packed_bytes(drive, drive->cursor);
+
+        source_item_progress(drive, drive->cursor++, nr_bytes, nr_bytes);
+    } else if (may_change_way(drive, err)) {
+        bf_log(BF_LOG_INFO, "move %s: bitmaps are read by block status: %s", drive->move->id,
+               err->text);
+        drive->no_spill = true;
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: reading: %s", drive->move->id, err->text);
+        source_item_drop(drive, drive->cursor++, BF_DROP_SERVE_FAILED);
+    }
+    read_next(drive);
+}
+
+/* --- measure --- */
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
                         const struct bf_error *err)
@@ -222,47 +113,50 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     if (!source_op_ended(drive))
         return;
     if (err) {
-        bf_log(BF_LOG_WARNING, "move %s: measuring: %s", drive->move->id, err->text);
-        source_answer(drive, BF_SOURCE_REFUSED);
+        give_up(drive, "measuring", err);
         return;
     }
-    for (uint32_t i = 0; i < nr_items(drive); i++) {
-        struct bf_known *known =
-            is_delta(drive) ? &drive->offer.deltas[i] : &drive->offer.bitmaps[i].announced;
-
-        if (!travels(drive, i) || at >= nr_measures)
+    for (uint32_t i = 0; i < source_nr_items(drive) && at < nr_measures; i++) {
+        if (!bf_offer_travels(&drive->offer, drive->wish.round, i))
             continue;
-        *known = (struct bf_known){measures[at].digested, measures[at].summary};
-        if (!known->known)
-            drop_item(drive, i, BF_DROP_SERVE_FAILED);
+        *source_item_known(drive, i) =
+            (struct bf_known){measures[at].digested, measures[at].summary};
+        if (!measures[at].digested)
+            source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
+        else
+            source_item_progress(drive, i, 0, packed_bytes(drive, i));
         at++;
     }
-    spill_next(drive);
+    drive->no_spill = drive->no_spill || drive->move->plan.read == BF_READ_BLOCK_STATUS;
+    read_next(drive);
 }
 
 static void measure(struct source_drive *drive)
 {
-    uint32_t nr = nr_items(drive);
-    struct bf_live_place *places = calloc(nr + 1U, sizeof *places);
+    uint32_t nr = source_nr_items(drive);
+    BF_CLEANUP(bf_freep) struct bf_live_place *places = calloc(nr + 1U, sizeof *places);
+    BF_CLEANUP(bf_freep)
     char(*names)[BF_TEMPORARY_NAME_MAX + 1] = calloc(nr + 1U, sizeof *names);
+    struct bf_error err = BF_ERROR_INIT;
     uint32_t nr_places = 0;
-    int r = -1;
+    int r = places && names ? 0 : bf_error_set(&err, BF_E_NO_MEMORY, "no memory to measure");
 
-    for (uint32_t i = 0; i < nr && places && names; i++) {
-        if (travels(drive, i))
-            places[nr_places++] = (struct bf_live_place){drive->offer.disks[disk_of(drive, i)].node,
-                                                         temporary(drive, i, names[i])};
+    for (uint32_t i = 0; i < nr && r == 0; i++) {
+        if (bf_offer_travels(&drive->offer, drive->wish.round, i))
+            places[nr_places++] =
+                (struct bf_live_place){drive->offer.disks[source_item_disk(drive, i)].node,
+                                       source_item_temporary(drive, i, names[i])};
     }
-    if (places && names)
+    if (r == 0)
         r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, true, BF_QEMU_SPILL_MS,
-                            on_measured, drive, NULL);
-    free(places);
-    free(names);
+                            on_measured, drive, &err);
     if (r == 0)
         source_op_began(drive);
     else
-        source_answer(drive, BF_SOURCE_REFUSED);
+        give_up(drive, "measuring", &err);
 }
+
+/* --- deltas --- */
 
 static void on_disabled(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
@@ -270,32 +164,43 @@ static void on_disabled(void *ctx, enum bf_live_end end, const struct bf_error *
 
     if (!source_op_ended(drive))
         return;
-    if (end == BF_LIVE_DONE) {
+    if (end == BF_LIVE_DONE)
         measure(drive);
-        return;
+    else
+        give_up(drive, "ending the deltas", err);
+}
+
+static void disable_deltas(struct source_drive *drive)
+{
+    struct bf_live_actions actions;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+    struct bf_error err = BF_ERROR_INIT;
+
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (bf_offer_travels(&drive->offer, BF_ROUND_DELTA, i))
+            bf_live_actions_disable(&actions, drive->offer.disks[i].node,
+                                    source_item_temporary(drive, i, name));
     }
-    bf_log(BF_LOG_WARNING, "move %s: ending the deltas: %s", drive->move->id, err->text);
-    source_answer(drive, BF_SOURCE_REFUSED);
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_disabled, drive,
+                    &err) == 0)
+        source_op_began(drive);
+    else
+        give_up(drive, "ending the deltas", &err);
 }
 
 void source_serve(struct source_drive *drive)
 {
-    struct bf_live_actions actions;
-    char name[BF_TEMPORARY_NAME_MAX + 1];
+    struct bf_error err = BF_ERROR_INIT;
 
-    if (!is_delta(drive)) {
-        measure(drive);
-        return;
-    }
-    bf_live_actions_begin(&actions);
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (travels(drive, i))
-            bf_live_actions_disable(&actions, drive->offer.disks[i].node,
-                                    temporary(drive, i, name));
-    }
-    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_disabled, drive,
-                    NULL) == 0)
-        source_op_began(drive);
+    if (!bf_qemu_live(drive->qemu))
+        (void)bf_error_set(&err, BF_E_PEER, "QEMU is gone");
     else
-        source_answer(drive, BF_SOURCE_REFUSED);
+        (void)source_carriers_begin(drive, &err);
+    if (err.code != BF_E_NONE)
+        give_up(drive, "reading", &err);
+    else if (drive->wish.round == BF_ROUND_DELTA)
+        disable_deltas(drive);
+    else
+        measure(drive);
 }

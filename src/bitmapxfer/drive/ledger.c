@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -44,6 +45,24 @@ int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *
     return bf_move_folder_append(folder, BF_LEDGER_RECORD, bytes, nr_bytes, err);
 }
 
+int bf_ledger_put_files(struct bf_move_folder *folder, const struct bf_offer *offer,
+                        struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *bytes = NULL;
+    size_t nr_bytes = 0;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        nr_bytes += (offer->disks[i].file ? strlen(offer->disks[i].file) : 0) + 1;
+    bytes = calloc(1, nr_bytes + 1);
+    if (!bytes)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        at +=
+            (size_t)sprintf(bytes + at, "%s", offer->disks[i].file ? offer->disks[i].file : "") + 1;
+    return bf_move_folder_append(folder, BF_LEDGER_FILES, bytes, nr_bytes, err);
+}
+
 static int damaged(const char *what, struct bf_error *err)
 {
     return bf_error_set(err, BF_E_IMAGE_CORRUPT, "the journal holds %s that makes no sense", what);
@@ -74,6 +93,24 @@ static int take_record(const struct bf_journal_record *from, struct bf_ledger *l
     }
     ledger->has_record = true;
     return 0;
+}
+
+static int take_files(const struct bf_journal_record *from, struct bf_offer *offer,
+                      struct bf_error *err)
+{
+    const char *at = (const char *)from->payload;
+    const char *end = at + from->nr_payload_bytes;
+
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        size_t nr_chars = strnlen(at, (size_t)(end - at));
+
+        if (nr_chars == (size_t)(end - at))
+            return damaged("a list of files", err);
+        free(offer->disks[i].file);
+        offer->disks[i].file = nr_chars > 0 ? strdup(at) : NULL;
+        at += nr_chars + 1;
+    }
+    return at == end ? 0 : damaged("a list of files", err);
 }
 
 struct reading {
@@ -130,6 +167,8 @@ int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
     while ((r = bf_journal_next(records, &record, err)) > 0) {
         if (record.kind == BF_LEDGER_RECORD)
             r = take_record(&record, ret_ledger, ret_offer, err);
+        else if (record.kind == BF_LEDGER_FILES)
+            r = take_files(&record, ret_offer, err);
         else if (record.kind == BF_LEDGER_QEMU)
             (void)snprintf(ret_ledger->qemu_start, sizeof ret_ledger->qemu_start, "%.*s",
                            (int)record.nr_payload_bytes, (const char *)record.payload);

@@ -16,7 +16,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-enum { STOP_GRACE_MS = 3000, FIXED_ARGUMENTS = 20 };
+enum { STOP_GRACE_MS = 3000, FIXED_ARGUMENTS = 20, PARAMETER_BYTES = PATH_MAX + 32 };
 
 struct bf_server {
     uv_loop_t *loop;
@@ -25,7 +25,8 @@ struct bf_server {
     uint8_t token[BF_SERVER_TOKEN_BYTES];
     char *tls_certificates;
     char *log_path;
-    char **parameters; /* carrier=TOKEN.DISK=PATH */
+    char *token_path;
+    char **parameters; /* carrier=DISK=PATH */
     size_t nr_parameters;
     struct bf_process *process;
     unsigned restarts;
@@ -57,7 +58,10 @@ static void release(struct bf_server *server)
     if (server->listen_fd >= 0)
         (void)close(server->listen_fd);
     free(server->tls_certificates);
+    if (server->token_path)
+        (void)unlink(server->token_path);
     free(server->log_path);
+    free(server->token_path);
     free(server);
 }
 
@@ -83,45 +87,52 @@ static void on_exited(void *ctx, struct bf_process *process, int64_t status, int
 
 /* nbdkit takes a socket of ours as systemd would give it, and wants its own pid in LISTEN_PID: the
  * shell knows it, and becomes nbdkit. */
+static void fill_argv(const struct bf_server *server, const char **argv, char *plugin, char *tls,
+                      char *token)
+{
+    static const char *const fixed[] = {"sh",
+                                        "-c",
+                                        "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
+                                        "sh",
+                                        "nbdkit",
+                                        "--foreground",
+                                        "--exit-with-parent",
+                                        "--readonly"};
+    size_t nr = sizeof fixed / sizeof fixed[0];
+
+    memcpy(argv, fixed, sizeof fixed);
+    if (server->tls_certificates) {
+        (void)snprintf(tls, PARAMETER_BYTES, "--tls-certificates=%s", server->tls_certificates);
+        argv[nr++] = "--tls=require";
+        argv[nr++] = "--tls-verify-peer";
+        argv[nr++] = tls;
+    } else {
+        argv[nr++] = "--tls=off";
+    }
+    argv[nr++] = plugin_path(plugin);
+    (void)snprintf(token, PARAMETER_BYTES, "token=+%s", server->token_path);
+    argv[nr++] = token;
+    for (size_t i = 0; i < server->nr_parameters; i++)
+        argv[nr++] = server->parameters[i];
+}
+
 static int spawn(struct bf_server *server, struct bf_error *err)
 {
     char plugin[PATH_MAX];
-    char tls[PATH_MAX + 32];
+    char tls[PARAMETER_BYTES];
+    char token[PARAMETER_BYTES];
+    BF_CLEANUP(bf_freep)
     const char **argv = calloc(FIXED_ARGUMENTS + server->nr_parameters, sizeof *argv);
+    BF_CLEANUP(bf_fd_closep)
     int log_fd = open(server->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    size_t nr = 0;
-    int r;
 
-    if (!argv || log_fd < 0) {
-        r = argv ? bf_error_set_errno(err, errno, "cannot write %s", server->log_path)
-                 : no_memory(err);
-    } else {
-        argv[nr++] = "sh";
-        argv[nr++] = "-c";
-        argv[nr++] = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
-        argv[nr++] = "sh";
-        argv[nr++] = "nbdkit";
-        argv[nr++] = "--foreground";
-        argv[nr++] = "--exit-with-parent";
-        argv[nr++] = "--readonly";
-        if (server->tls_certificates) {
-            (void)snprintf(tls, sizeof tls, "--tls-certificates=%s", server->tls_certificates);
-            argv[nr++] = "--tls=require";
-            argv[nr++] = "--tls-verify-peer";
-            argv[nr++] = tls;
-        } else {
-            argv[nr++] = "--tls=off";
-        }
-        argv[nr++] = plugin_path(plugin);
-        for (size_t i = 0; i < server->nr_parameters; i++)
-            argv[nr++] = server->parameters[i];
-        r = bf_process_start(server->loop, argv, log_fd, server->listen_fd, on_exited, server,
-                             &server->process, err);
-    }
-    if (log_fd >= 0)
-        (void)close(log_fd);
-    free(argv);
-    return r;
+    if (!argv)
+        return no_memory(err);
+    if (log_fd < 0)
+        return bf_error_set_errno(err, errno, "cannot write %s", server->log_path);
+    fill_argv(server, argv, plugin, tls, token);
+    return bf_process_start(server->loop, argv, log_fd, server->listen_fd, on_exited, server,
+                            &server->process, err);
 }
 
 static void fail(struct bf_server *server, struct bf_error *err)
@@ -223,6 +234,39 @@ static int bind_socket(struct bf_server *server, const struct bf_server_spec *sp
     return 0;
 }
 
+static int write_token(struct bf_server *server, struct bf_error *err)
+{
+    char text[BF_SERVER_TOKEN_BYTES * 2 + 1];
+    BF_CLEANUP(bf_fd_closep) int fd = -1;
+
+    if (getrandom(server->token, sizeof server->token, 0) != sizeof server->token)
+        return bf_error_set_errno(err, errno, "cannot draw a random token");
+    bf_hex_encode(server->token, sizeof server->token, text);
+    (void)unlink(server->token_path);
+    fd = open(server->token_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, text, sizeof text - 1) != sizeof text - 1)
+        return bf_error_set_errno(err, errno, "cannot write %s", server->token_path);
+    return 0;
+}
+
+static int set_up(struct bf_server *server, const struct bf_server_spec *spec, struct bf_error *err)
+{
+    int r;
+
+    if (spec->tls_certificates)
+        server->tls_certificates = strdup(spec->tls_certificates);
+    if (spec->tls_certificates && !server->tls_certificates)
+        return no_memory(err);
+    if (asprintf(&server->log_path, "%s/nbdkit.log", spec->folder) < 0)
+        server->log_path = NULL;
+    if (asprintf(&server->token_path, "%s/token", spec->folder) < 0)
+        server->token_path = NULL;
+    if (!server->log_path || !server->token_path)
+        return no_memory(err);
+    r = write_token(server, err);
+    return r < 0 ? r : bind_socket(server, spec, err);
+}
+
 int bf_server_new(uv_loop_t *loop, const struct bf_server_spec *spec, bf_server_failed *failed,
                   void *ctx, struct bf_server **ret_server, struct bf_error *err)
 {
@@ -232,15 +276,7 @@ int bf_server_new(uv_loop_t *loop, const struct bf_server_spec *spec, bf_server_
     if (!server)
         return no_memory(err);
     *server = (struct bf_server){.loop = loop, .listen_fd = -1, .failed = failed, .ctx = ctx};
-    server->log_path = strdup(spec->log_path);
-    if (spec->tls_certificates)
-        server->tls_certificates = strdup(spec->tls_certificates);
-    if (!server->log_path || (spec->tls_certificates && !server->tls_certificates))
-        r = no_memory(err);
-    else if (getrandom(server->token, sizeof server->token, 0) != sizeof server->token)
-        r = bf_error_set_errno(err, errno, "cannot draw a random token");
-    else
-        r = bind_socket(server, spec, err);
+    r = set_up(server, spec, err);
     if (r < 0)
         release(server);
     else
@@ -251,16 +287,13 @@ int bf_server_new(uv_loop_t *loop, const struct bf_server_spec *spec, bf_server_
 static int set_parameters(struct bf_server *server, const struct bf_server_carrier *carriers,
                           size_t nr_carriers, struct bf_error *err)
 {
-    char token[BF_SERVER_TOKEN_BYTES * 2 + 1];
-
     release_parameters(server);
-    bf_hex_encode(server->token, sizeof server->token, token);
     server->parameters = calloc(nr_carriers + 1, sizeof *server->parameters);
     if (!server->parameters)
         return no_memory(err);
     for (size_t i = 0; i < nr_carriers; i++) {
-        if (asprintf(&server->parameters[i], "carrier=%s.%s=%s", token, carriers[i].disk,
-                     carriers[i].path) < 0)
+        if (asprintf(&server->parameters[i], "carrier=%s=%s", carriers[i].disk, carriers[i].path) <
+            0)
             return no_memory(err);
         server->nr_parameters++;
     }

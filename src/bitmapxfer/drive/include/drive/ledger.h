@@ -11,7 +11,8 @@ enum bf_ledger_kind {
     BF_LEDGER_RECORD,                          /* of the machine */
     BF_LEDGER_QEMU,                            /* text: which start of QEMU it is */
     BF_LEDGER_EXPORTS,                         /* a frame: what was announced */
-    BF_LEDGER_LAST = BF_LEDGER_EXPORTS,
+    BF_LEDGER_FILES,                           /* where the images are here, a NUL behind each */
+    BF_LEDGER_LAST = BF_LEDGER_FILES,
 };
 
 int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
@@ -20,6 +21,10 @@ int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
 
 int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *record,
                          const struct bf_offer *offer, struct bf_error *err);
+
+/** The files of the offer's disks. */
+int bf_ledger_put_files(struct bf_move_folder *folder, const struct bf_offer *offer,
+                        struct bf_error *err);
 
 /** What a journal says.  @ret_offer is empty (no disks and no bitmaps, @has_offer false) where none
  *  was written. */

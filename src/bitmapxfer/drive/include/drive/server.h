@@ -1,4 +1,5 @@
-/** nbdkit as a child of the loop, serving carriers of one move under names that nobody can guess.
+/** nbdkit as a child of the loop, serving carriers of one move under names that nobody can guess:
+ * the token in hexadecimal digits, '/', the disk, '/', the bitmap.
  *
  * The socket is ours: it is bound before nbdkit starts and outlives it, so a client never comes too
  * early, and an nbdkit that died is followed by another one on the same port.  It ends with us
@@ -21,7 +22,7 @@ enum {
 struct bf_server_spec {
     const char *address;          /* to listen on, as text */
     const char *tls_certificates; /* folder; NULL: plain TCP, loopback only */
-    const char *log_path;         /* what nbdkit says goes there */
+    const char *folder; /* of the move: token, which no other user must read, and nbdkit.log */
 };
 
 struct bf_server_carrier {

@@ -1,0 +1,116 @@
+/* What the move is about: one look at QEMU becomes the offer. */
+#include "drive.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool fill_bitmap(struct bf_offer *offer, uint32_t disk, uint32_t at,
+                        const struct bf_live_bitmap *from)
+{
+    struct bf_handoff_bitmap *state = &offer->states[at];
+
+    offer->bitmaps[at] = (struct bf_offer_bitmap){
+        .name = strdup(from->name),
+        .granularity_bytes = from->granularity_bytes,
+        .dirty_bytes = from->dirty_bytes,
+        .persistent = from->persistent,
+    };
+    state->disk = (uint16_t)disk;
+    state->recording = from->recording;
+    if (bf_temporary_name_reserved(from->name))
+        state->drop = BF_DROP_NAME_RESERVED;
+    else if (from->inconsistent)
+        state->drop = BF_DROP_BITMAP_INCONSISTENT;
+    return offer->bitmaps[at].name != NULL;
+}
+
+static bool fill_disk(struct bf_offer *offer, uint32_t index, const struct bf_live_disk *from,
+                      uint32_t *at)
+{
+    struct bf_offer_disk *disk = &offer->disks[index];
+    bool whole = true;
+
+    disk->name = strdup(from->name);
+    disk->node = strdup(from->node);
+    disk->file = from->file ? strdup(from->file) : NULL;
+    disk->size_bytes = from->size_bytes;
+    for (uint32_t i = 0; i < from->nr_bitmaps; i++)
+        whole = fill_bitmap(offer, index, (*at)++, &from->bitmaps[i]) && whole;
+    return whole && disk->name && disk->node;
+}
+
+static int count(const struct bf_live_survey *survey, uint32_t *ret_nr_bitmaps,
+                 struct bf_error *err)
+{
+    *ret_nr_bitmaps = 0;
+    for (uint32_t i = 0; i < survey->nr_disks; i++) {
+        if (survey->disks[i].node[0] == '\0')
+            return bf_error_set(err, BF_E_NOT_FOUND,
+                                "QEMU has no node for the disk %s: name it with --disk %s=NODE",
+                                survey->disks[i].name, survey->disks[i].name);
+        *ret_nr_bitmaps += survey->disks[i].nr_bitmaps;
+    }
+    if (*ret_nr_bitmaps == 0)
+        return bf_error_set(err, BF_E_BITMAP_NOT_FOUND,
+                            "the VM's disks have no bitmaps: there is nothing to carry");
+    return 0;
+}
+
+static int make_offer(struct source_drive *drive, const struct bf_live_survey *survey,
+                      struct bf_error *err)
+{
+    struct bf_offer *offer = &drive->offer;
+    uint32_t nr_bitmaps = 0;
+    uint32_t at = 0;
+    bool whole = true;
+    int r = count(survey, &nr_bitmaps, err);
+
+    if (r == 0)
+        r = bf_offer_init(offer, survey->nr_disks, nr_bitmaps, err);
+    if (r < 0)
+        return r;
+    if (!bf_hex_decode(drive->move->id, BF_MOVE_ID_BYTES, offer->move_id))
+        return bf_error_set(err, BF_E_INVALID, "'%s' is no id of a move", drive->move->id);
+    offer->kind = BF_HANDOFF_TRACKER;
+    for (uint32_t i = 0; i < survey->nr_disks; i++)
+        whole = fill_disk(offer, i, &survey->disks[i], &at) && whole;
+    return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
+}
+
+static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    struct bf_error why = BF_ERROR_INIT;
+
+    drive->busy = false;
+    if (drive->freed || drive->ended)
+        return;
+    if (err)
+        (void)bf_error_set(&why, err->code, "%s", err->text);
+    else if (make_offer(drive, survey, &why) == 0) {
+        source_begin(drive);
+        return;
+    }
+    source_end(drive, BF_MOVE_FAILED, &why);
+}
+
+void source_survey_offer(struct source_drive *drive)
+{
+    const struct bf_plan *plan = &drive->move->plan;
+    struct bf_live_disk_wish *disks = calloc(plan->nr_disks + 1, sizeof *disks);
+    struct bf_error err = BF_ERROR_INIT;
+    int r = disks ? 0 : bf_error_set(&err, BF_E_NO_MEMORY, "no memory for one more move");
+
+    for (size_t i = 0; r == 0 && i < plan->nr_disks; i++)
+        disks[i] = (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node};
+    if (r == 0 && !drive->busy) {
+        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, (uint32_t)plan->nr_disks,
+                           BF_QEMU_DEADLINE_MS, on_surveyed, drive, &err);
+        drive->busy = r == 0;
+    }
+    free(disks);
+    if (r < 0)
+        source_end(drive, BF_MOVE_FAILED, &err);
+}

@@ -1,0 +1,140 @@
+/* RETIRE: the source's own copies go, or a former visit's bitmaps would look usable one day. */
+#include "drive.h"
+
+#include "base/fail_point.h"
+#include "carrier/reader.h"
+#include "daemon/log.h"
+#include "daemon/process.h"
+
+#include <string.h>
+
+/* --- in the images, one bitmap after the other --- */
+
+static void retire_next_stored(struct source_drive *drive);
+
+static void on_removed_from_image(void *ctx, struct bf_process *process, int64_t status, int signum)
+{
+    struct source_drive *drive = ctx;
+
+    (void)process;
+    if (source_op_ended(drive)) {
+        if (status != 0 || signum != 0)
+            drive->drops[drive->cursor] = BF_DROP_BITMAP_BUSY;
+        drive->cursor++;
+        retire_next_stored(drive);
+    }
+    source_closed_one(drive);
+}
+
+static const char *image_of(const struct source_drive *drive, uint32_t index)
+{
+    const char *file = drive->offer.disks[drive->offer.states[index].disk].file;
+
+    return file && file[0] == '/' ? file : NULL;
+}
+
+static bool is_stored(const struct source_drive *drive, uint32_t index)
+{
+    BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
+    const char *file = image_of(drive, index);
+    uint32_t at;
+
+    return drive->offer.bitmaps[index].persistent && file &&
+           bf_reader_open_path(file, 0, &reader, NULL) == 0 &&
+           bf_reader_find(reader, drive->offer.bitmaps[index].name, &at, NULL) == 0;
+}
+
+static int remove_from_image(struct source_drive *drive, uint32_t index, struct bf_error *err)
+{
+    const char *argv[] = {
+        "qemu-img", "bitmap", "--remove", image_of(drive, index), drive->offer.bitmaps[index].name,
+        NULL};
+    struct bf_process *process;
+    int r = bf_process_start(drive->loop, argv, 2, -1, on_removed_from_image, drive, &process, err);
+
+    if (r == 0) {
+        drive->nr_open++;
+        source_op_began(drive);
+    }
+    return r;
+}
+
+static void finish(struct source_drive *drive)
+{
+    uint32_t nr_left = 0;
+
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
+        nr_left += drive->drops[i] != BF_DROP_NONE;
+    memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
+    source_answer(drive, nr_left > 0 ? BF_SOURCE_REFUSED : BF_SOURCE_DONE);
+}
+
+static void retire_next_stored(struct source_drive *drive)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    for (; drive->cursor < drive->offer.nr_bitmaps; drive->cursor++) {
+        if (!is_stored(drive, drive->cursor))
+            continue;
+        if (remove_from_image(drive, drive->cursor, &err) == 0)
+            return;
+        bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
+        drive->drops[drive->cursor] = BF_DROP_BITMAP_BUSY;
+    }
+    finish(drive);
+}
+
+/* --- in QEMU, where they still are --- */
+
+static void on_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    bf_fail_point("source.retired");
+    if (!source_op_ended(drive))
+        return;
+    if (end == BF_LIVE_UNKNOWN) {
+        source_doubt(drive);
+        return;
+    }
+    if (end == BF_LIVE_REFUSED) {
+        bf_log(BF_LOG_WARNING, "move %s: removing the source's copies: %s", drive->move->id,
+               err->text);
+        source_answer(drive, BF_SOURCE_REFUSED);
+        return;
+    }
+    retire_next_stored(drive);
+}
+
+static void on_found(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                     const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    struct bf_live_actions actions;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_doubt(drive);
+        return;
+    }
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < nr_measures; i++) {
+        if (measures[i].found)
+            bf_live_actions_remove(&actions, drive->offer.disks[drive->offer.states[i].disk].node,
+                                   drive->offer.bitmaps[i].name);
+    }
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_removed, drive,
+                    NULL) == 0)
+        source_op_began(drive);
+    else
+        source_doubt(drive);
+}
+
+void source_retire(struct source_drive *drive)
+{
+    if (!bf_qemu_live(drive->qemu))
+        retire_next_stored(drive);
+    else if (source_measure_own(drive, false, on_found) < 0)
+        source_doubt(drive);
+}

@@ -1,0 +1,134 @@
+/* SNAPSHOT, and WATCH_DRAIN, which it waits for. */
+#include "drive.h"
+
+#include "base/fail_point.h"
+#include "daemon/log.h"
+
+/* --- SNAPSHOT: one transaction, then a look at what it has made --- */
+
+static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_doubt(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[i];
+        const struct bf_live_bitmap *snapshot;
+
+        if (!bf_offer_travels(&drive->offer, drive->wish.round, i))
+            continue;
+        snapshot = source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, i);
+        if (!snapshot || snapshot->dirty_bytes < bitmap->dirty_bytes)
+            drive->drops[i] = BF_DROP_BITMAP_CLEARED;
+        else
+            bitmap->dirty_bytes = snapshot->dirty_bytes;
+    }
+    source_answer(drive, BF_SOURCE_DONE);
+}
+
+static bool may_wait(const struct source_drive *drive)
+{
+    return uv_now(drive->loop) - drive->wish_ms < drive->config->busy_timeout_s * 1000;
+}
+
+static void on_done(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    bf_fail_point("source.snapped");
+    if (!source_op_ended(drive))
+        return;
+    if (end == BF_LIVE_UNKNOWN) {
+        source_doubt(drive);
+    } else if (end == BF_LIVE_DONE) {
+        if (source_look(drive, on_seen) < 0)
+            source_doubt(drive);
+    } else if (err->code == BF_E_BITMAP_BUSY && may_wait(drive)) {
+        source_again(drive, source_snapshot);
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: snapshot: %s", drive->move->id, err->text);
+        source_answer(drive, BF_SOURCE_REFUSED);
+    }
+}
+
+static void add_snapshots(const struct source_drive *drive, struct bf_live_actions *actions)
+{
+    const struct bf_offer *offer = &drive->offer;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
+        if (!bf_offer_travels(offer, drive->wish.round, i))
+            continue;
+        (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_SNAPSHOT, i, name);
+        bf_live_actions_snapshot(actions, offer->disks[offer->states[i].disk].node, name,
+                                 offer->bitmaps[i].name, offer->bitmaps[i].granularity_bytes);
+    }
+}
+
+static void add_deltas(const struct source_drive *drive, struct bf_live_actions *actions)
+{
+    const struct bf_offer *offer = &drive->offer;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (!bf_offer_matters(offer, i))
+            continue;
+        (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_DELTA, i, name);
+        bf_live_actions_record(actions, offer->disks[i].node, name, bf_offer_finest(offer, i));
+    }
+}
+
+void source_snapshot(struct source_drive *drive)
+{
+    struct bf_live_actions actions;
+
+    if (!bf_qemu_live(drive->qemu)) {
+        source_answer(drive, BF_SOURCE_REFUSED);
+        return;
+    }
+    bf_live_actions_begin(&actions);
+    add_snapshots(drive, &actions);
+    if (drive->wish.with_delta)
+        add_deltas(drive, &actions);
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_done, drive,
+                    NULL) == 0)
+        source_op_began(drive);
+    else
+        source_answer(drive, BF_SOURCE_REFUSED);
+}
+
+/* --- WATCH_DRAIN: what a later CLEARED is judged by, then the mirrors --- */
+
+static void on_baseline(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_repeat(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[i];
+        const struct bf_live_bitmap *found =
+            source_find(drive, seen, drive->offer.states[i].disk, bitmap->name);
+
+        if (found && drive->offer.states[i].recording && found->dirty_bytes > bitmap->dirty_bytes)
+            bitmap->dirty_bytes = found->dirty_bytes;
+    }
+    bf_live_watch_drain(bf_qemu_live_watch(drive->qemu));
+}
+
+void source_watch_drain(struct source_drive *drive)
+{
+    if (!bf_qemu_live(drive->qemu))
+        return; /* QEMU_GONE ends this */
+    if (!bf_qemu_live_watch(drive->qemu) || source_look(drive, on_baseline) < 0)
+        source_repeat(drive);
+}

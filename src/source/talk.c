@@ -1,0 +1,222 @@
+/* Words with the destination: the connection, what is said and heard, and how long to wait. */
+#include "drive.h"
+
+#include "daemon/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NUDGE_MS = 2000,
+    FAREWELL_MS = 10000, /* for the destination to confirm that nothing is left */
+};
+
+/* --- certificates: for the whole process --- */
+
+/* Connections that are being closed use their settings when their move is gone, so none is freed:
+ * there is one more for each SIGHUP. */
+struct generation {
+    struct bf_peer_settings settings;
+    struct generation *older;
+};
+
+static struct generation *newest;
+
+int source_load_settings(const struct bf_config *config, bool anew, struct bf_error *err)
+{
+    struct generation *generation;
+    int r;
+
+    if (newest && !anew)
+        return 0;
+    generation = calloc(1, sizeof *generation);
+    if (!generation)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for certificates");
+    r = bf_peer_settings_load(config, &generation->settings, err);
+    if (r < 0) {
+        free(generation);
+        return r;
+    }
+    generation->older = newest;
+    newest = generation;
+    return 0;
+}
+
+const char *source_tls_certificates(void)
+{
+    return newest->settings.tls_certificates;
+}
+
+/* --- words --- */
+
+void source_say(struct source_drive *drive, const struct bf_word *word)
+{
+    struct bf_saying saying = {
+        .offer = &drive->offer,
+        .word = *word,
+        .role = BITFERRY__ROLE__ROLE_SOURCE,
+        .vm = drive->move->plan.vm,
+        .uuid = drive->uuid,
+        .host = drive->config->host,
+        .port = bf_server_port(drive->server),
+        .token = bf_server_token(drive->server),
+        .nr_token_bytes = BF_SERVER_TOKEN_BYTES,
+        .reason = drive->machine.reason,
+    };
+    BF_CLEANUP(bf_said_freep) struct bf_said *said = NULL;
+    struct bf_error err = BF_ERROR_INIT;
+
+    drive->said_ms = uv_now(drive->loop);
+    if (!drive->peer_open)
+        return; /* it is said again when the connection is open */
+    if (bf_said_new(&saying, &said, &err) < 0 ||
+        bf_rpc_send(drive->peer, bf_said_envelope(said), &err) < 0)
+        bf_log(BF_LOG_WARNING, "move %s: a word was not sent: %s", drive->move->id, err.text);
+}
+
+static bool is_ours(const struct source_drive *drive, const Bitferry__Envelope *envelope)
+{
+    return drive->begun && !drive->ended &&
+           memcmp(envelope->move_id.data, drive->offer.move_id, BF_MOVE_ID_BYTES) == 0;
+}
+
+/* What the word says beyond its step. */
+static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
+                        struct bf_error *err)
+{
+    if (word->payload_case == BITFERRY__WORD__PAYLOAD_REASON && drive->why.code == BF_E_NONE)
+        (void)bf_error_set(&drive->why, BF_E_PEER, "the destination says: %s", word->reason->text);
+    if (word->payload_case != BITFERRY__WORD__PAYLOAD_PLACEMENT)
+        return 0;
+    if (word->placement->n_disks != drive->offer.nr_disks)
+        return bf_error_set(err, BF_E_PROTOCOL, "the destination places %zu disks, but %u move",
+                            word->placement->n_disks, (unsigned)drive->offer.nr_disks);
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        drive->offer.disks[i].placed_size_bytes = word->placement->disks[i]->virtual_size_bytes;
+        drive->offer.disks[i].stores = word->placement->disks[i]->stores_bitmaps;
+    }
+    return 0;
+}
+
+static void on_word(void *ctx, const Bitferry__Envelope *envelope)
+{
+    struct source_drive *drive = ctx;
+    struct bf_source_fact fact = {.kind = BF_SOURCE_HEARD};
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (!is_ours(drive, envelope))
+        return;
+    if (bf_word_from_envelope(envelope, drive->offer.nr_bitmaps, &fact.word, &err) < 0 ||
+        take_payload(drive, envelope->word, &err) < 0) {
+        bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
+        return;
+    }
+    source_feed(drive, &fact);
+}
+
+/* --- the connection --- */
+
+static void on_opened(void *ctx, struct bf_rpc_peer *peer)
+{
+    struct source_drive *drive = ctx;
+
+    (void)peer;
+    drive->peer_open = true;
+    if (drive->begun)
+        source_tell(drive, BF_SOURCE_NUDGE);
+}
+
+/* What will not change by itself. */
+static bool is_lasting(enum bf_code code)
+{
+    return code == BF_E_AUTH || code == BF_E_VERSION || code == BF_E_PERMISSION ||
+           code == BF_E_PROTOCOL;
+}
+
+void source_hang_up(struct source_drive *drive)
+{
+    struct bf_rpc_peer *peer = drive->peer;
+
+    if (!peer)
+        return;
+    if (drive->peer_open)
+        drive->peer_lost_ms = uv_now(drive->loop);
+    drive->peer = NULL;
+    drive->peer_open = false;
+    bf_rpc_peer_close(peer);
+}
+
+static void on_closed(void *ctx, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    source_hang_up(drive);
+    bf_log(BF_LOG_WARNING, "move %s: no connection to the destination: %s", drive->move->id,
+           err->text);
+    if (!drive->begun || !is_lasting(err->code))
+        return;
+    bf_error_clear(&drive->why);
+    (void)bf_error_set(&drive->why, err->code, "%s", err->text);
+    if (drive->machine.state != BF_SOURCE_SEALED) /* then only time tells */
+        source_tell(drive, BF_SOURCE_DEADLINE);
+}
+
+static void call(struct source_drive *drive)
+{
+    struct bf_rpc_peer_handlers handlers = {on_opened, on_word, on_closed, drive};
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (bf_rpc_connect(drive->loop, &newest->settings.rpc, drive->host, drive->port, NULL,
+                       drive->config->peer_timeout_s * 1000, &handlers, &drive->peer, &err) < 0)
+        bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
+}
+
+/* --- deadlines --- */
+
+static bool awaits_word(enum bf_source_state state)
+{
+    return state == BF_SOURCE_OFFERING || state == BF_SOURCE_LOADING_FROZEN ||
+           state == BF_SOURCE_ARMING || state == BF_SOURCE_LOADING ||
+           state == BF_SOURCE_ARMING_PAUSED || state == BF_SOURCE_LOADING_DELTA ||
+           state == BF_SOURCE_SEALED || state == BF_SOURCE_ABORTING;
+}
+
+/* An open connection is alive (heartbeats), and then what the destination does may take its time:
+ * it has deadlines of its own. */
+static bool is_overdue(const struct source_drive *drive)
+{
+    enum bf_source_state state = drive->machine.state;
+    uint64_t now_ms = uv_now(drive->loop);
+    uint64_t in_state_ms = now_ms - drive->state_ms;
+
+    if (state == BF_SOURCE_ABORTING && (is_lasting(drive->why.code) || in_state_ms > FAREWELL_MS))
+        return true;
+    if (state == BF_SOURCE_OFFERING)
+        return in_state_ms > drive->config->expect_timeout_s * 1000;
+    return !drive->peer_open && now_ms - drive->peer_lost_ms > drive->config->peer_timeout_s * 1000;
+}
+
+static void look_at_clock(struct source_drive *drive)
+{
+    enum bf_source_state state = drive->machine.state;
+    uint64_t now_ms = uv_now(drive->loop);
+
+    if (awaits_word(state) && is_overdue(drive))
+        source_tell(drive, BF_SOURCE_DEADLINE);
+    else if (awaits_word(state) && now_ms - drive->said_ms > NUDGE_MS)
+        source_tell(drive, BF_SOURCE_NUDGE);
+    else if (state == BF_SOURCE_DRAINING &&
+             now_ms - drive->state_ms > drive->config->drain_timeout_s * 1000)
+        source_tell(drive, BF_SOURCE_TOO_BUSY);
+}
+
+void source_on_tick(uv_timer_t *timer)
+{
+    struct source_drive *drive = timer->data;
+
+    if (!drive->begun || drive->ended)
+        return;
+    if (!drive->peer && (!is_lasting(drive->why.code) || drive->machine.state == BF_SOURCE_SEALED))
+        call(drive);
+    look_at_clock(drive);
+}
