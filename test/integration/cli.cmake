@@ -10,3 +10,5 @@ bf_integration_test(cli_documents)
 bf_integration_test(cli_pull)
 bf_integration_test(cli_pull_faults)
 bf_integration_test(cli_archive)
+
+include(${CMAKE_CURRENT_LIST_DIR}/hosts/migrate.cmake)

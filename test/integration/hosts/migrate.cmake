@@ -1,0 +1,6 @@
+# `bitferry migrate` between two hosts with a libvirtd each (needs root): test/hosts.
+if(TARGET bf_libvirt)
+  foreach(part copied shared fails)
+    bf_integration_test(hosts/migrate_${part} TIMEOUT 600)
+  endforeach()
+endif()
