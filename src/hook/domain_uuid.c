@@ -144,8 +144,10 @@ enum domain_uuid_state domain_uuid_read(struct domain_uuid *uuid, int fd, int64_
 {
     char piece[16384];
 
-    while (uuid->state == DOMAIN_UUID_WANTED && deadline_wait(fd, POLLIN, deadline_ms)) {
-        ssize_t got = read(fd, piece, sizeof piece);
+    while (uuid->state == DOMAIN_UUID_WANTED && uuid->nr_bytes < DOMAIN_XML_MAX_BYTES &&
+           deadline_wait(fd, POLLIN, deadline_ms)) {
+        size_t room = DOMAIN_XML_MAX_BYTES - uuid->nr_bytes;
+        ssize_t got = read(fd, piece, room < sizeof piece ? room : sizeof piece);
 
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 enum {
-    WORK_MS = 60, /* for the child */
-    ALL_MS = 80,  /* for both; 100 is promised */
+    WORK_MS = 40, /* for the child */
+    ALL_MS = 60,  /* for both; 100 is promised */
 };
 
 /* The steps that the daemons want to know of; there is nothing to do at the others. */

@@ -36,3 +36,8 @@ target_include_directories(replay-rpc PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxf
 if(TARGET fuzz-rpc)
   target_link_libraries(fuzz-rpc PRIVATE bf_model PkgConfig::GNUTLS)
 endif()
+
+bf_fuzz_target(hook bf_hook)
+if(TARGET fuzz-hook)
+  target_link_libraries(fuzz-hook PRIVATE PkgConfig::LIBXML2)
+endif()

@@ -1,0 +1,5 @@
+bf_integration_test(hook_told TIMEOUT 60)
+bf_integration_test(hook_unreachable TIMEOUT 60)
+bf_integration_test(hook_input TIMEOUT 120)
+bf_integration_test(hook_silent TIMEOUT 60)
+bf_integration_test(hook_no_libvirt TIMEOUT 60)
