@@ -129,6 +129,15 @@ void bf_move_view_drops(const json_t *move, FILE *out)
     {
         const json_t *reason = json_object_get(row, "reason");
 
+        if (json_object_get(row, "note")) {
+            (void)fputs("note on ", out);
+            put(out, row, "disk");
+            (void)fputc('/', out);
+            put(out, row, "bitmap");
+            (void)fputs(": ", out);
+            put(out, row, "note");
+            (void)fputc('\n', out);
+        }
         if (!reason)
             continue;
         (void)fputs("dropped ", out);

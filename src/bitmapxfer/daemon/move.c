@@ -64,6 +64,7 @@ static void move_free(struct bf_move *move)
         free(move->rows[i].disk);
         free(move->rows[i].bitmap);
         free(move->rows[i].message);
+        free(move->rows[i].note);
     }
     free(move->rows);
     json_decref(move->record);
@@ -228,4 +229,10 @@ void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *
     row->reason = reason;
     free(row->message);
     row->message = strdup(message);
+}
+
+void bf_move_row_note(struct bf_move_row *row, const char *note)
+{
+    free(row->note);
+    row->note = strdup(note);
 }

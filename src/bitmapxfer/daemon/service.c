@@ -139,6 +139,8 @@ int bf_service_open(struct bf_service *service, uv_loop_t *loop, const struct bf
     if (r == 0)
         r = bf_control_server_open(&service->server, loop, config, &handlers, service, err);
     service->opened = r == 0;
+    if (r == 0 && driver && driver->open)
+        driver->open(loop, config);
     if (r == 0)
         r = bf_service_load(service, err);
     if (r < 0)
@@ -172,6 +174,8 @@ void bf_service_close(struct bf_service *service)
     service->closing = true;
     for (size_t i = 0; i < service->moves.nr_items; i++)
         bf_service_free_driver(service, service->moves.items[i]);
+    if (service->opened && service->driver && service->driver->close)
+        service->driver->close();
     if (service->opened) {
         bf_waiters_dismiss(service);
         bf_control_server_close(&service->server);

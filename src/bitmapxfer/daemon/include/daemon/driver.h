@@ -28,6 +28,11 @@ struct bf_move_driver_ops {
     const char *name;
     uint32_t last_record_kind; /* a journal with a greater kind is quarantined */
 
+    /** For what is not of one move; either may be NULL.  @open comes before the first move, @close
+     *  after the last was freed: every handle must then be closed. */
+    void (*open)(uv_loop_t *loop, const struct bf_config *config);
+    void (*close)(void);
+
     /** Begin; the move is journaled already.  An error refuses the move as if it had never been
      *  asked for; then no other function is called, and nothing may be left. */
     int (*start)(struct bf_move *move, uv_loop_t *loop, const struct bf_config *config,

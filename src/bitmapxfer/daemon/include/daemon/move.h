@@ -54,6 +54,7 @@ struct bf_move_row {
     enum bf_row_outcome outcome;
     enum bf_code reason; /* of a dropped one */
     char *message;       /* of a dropped one: why, and what to do; or NULL */
+    char *note;          /* of a carried one: what is to be known of it; or NULL */
 };
 
 struct bf_moves;
@@ -121,6 +122,9 @@ struct bf_move_row *bf_move_row(struct bf_move *move, const char *disk, const ch
 
 /** Mark it dropped.  Without memory the message is lost, not the fact. */
 void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *message);
+
+/** Without memory the note is lost. */
+void bf_move_row_note(struct bf_move_row *row, const char *note);
 
 void bf_move_changed(struct bf_move *move);
 

@@ -1,0 +1,188 @@
+/** One move as bitferry-dest drives it: the pure machine of handoff/dest.h, and what it is
+ * connected to.
+ *
+ *     driver.c   begins, resumes, ends        exchange.c   where sources call, and whom they mean
+ *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
+ *     facts.c    what happens in QEMU
+ *     place.c, arm.c, pull.c, load.c, inspect.c, publish.c, clean.c   what a wish wants
+ */
+#ifndef DEST_DRIVE_H
+#define DEST_DRIVE_H
+
+#include "daemon/driver.h"
+#include "drive/carriers.h"
+#include "drive/fetch.h"
+#include "drive/ledger.h"
+#include "drive/offer.h"
+#include "drive/qemu.h"
+#include "drive/words.h"
+#include "handoff/dest.h"
+
+struct dest_caller;
+
+/** Where a snapshot or a delta can be fetched; as the source said last. */
+struct dest_exports {
+    char *uri;     /* of the server */
+    char **names;  /* per bitmap; NULL: none */
+    char **deltas; /* per disk; NULL: none */
+};
+
+/** What the last look at QEMU found; see handoff/dest.h, BF_DEST_INSPECTED. */
+struct dest_found {
+    uint8_t *bitmaps; /* BF_FOUND_..., per bitmap */
+    bool trackers, deltas, guest_runs;
+};
+
+struct dest_drive {
+    struct bf_move *move;
+    uv_loop_t *loop;
+    const struct bf_config *config;
+    uint8_t uuid[BF_RPC_ID_BYTES];
+
+    struct bf_offer offer;
+    struct bf_dest machine;
+    bool offered; /* the offer is durable */
+    bool placed;  /* its disks are found in this QEMU, or known not to be there */
+    bool begun;   /* and there is a machine */
+    struct bf_ledger ledger;
+    struct dest_exports exports;
+
+    struct bf_qemu *qemu;
+    struct dest_caller *caller; /* the source, while it is connected */
+    uint64_t silent_since_ms;   /* when it was not */
+    uv_timer_t tick;
+    uv_timer_t again; /* what was busy is tried again */
+    unsigned nr_open; /* timers, until the drive can be freed */
+
+    /* The wish that is out.  An operation that was begun for an older one is let come to its end
+     * first. */
+    struct bf_dest_wish wish;
+    bool wish_open;
+    bool wish_started;
+    uint64_t wish_ms;
+    bool busy; /* an operation is under way, for op_ticket */
+    uint32_t op_ticket;
+    struct bf_live_op *op; /* it can be stopped by this; or NULL */
+    struct bf_fetch *fetch;
+    json_t *exports_seen; /* ARM: of QEMU's NBD server */
+    uint32_t cursor;      /* how far a wish of many steps is */
+    uint8_t *drops;       /* of the wish, one per bitmap */
+    struct dest_found found;
+    void (*again_step)(struct dest_drive *drive);
+
+    bool pumping;
+    /* what QEMU is known to do */
+    bool waits;     /* for the guest, and has all the while since we are connected */
+    bool guest_ran; /* it was seen running here */
+
+    bool ended;
+    bool freed;
+    struct bf_error why;     /* more than the machine's reason says */
+    struct dest_drive *next; /* exchange.c: of all */
+    void (*closed)(struct bf_move *move);
+};
+
+/* --- pump.c --- */
+
+/** Feed a fact and carry out what follows. */
+void dest_feed(struct dest_drive *drive, const struct bf_dest_fact *fact);
+void dest_tell(struct dest_drive *drive, enum bf_dest_fact_kind kind);
+
+/** Answer the wish that is out, with drive->drops. */
+void dest_answer(struct dest_drive *drive, enum bf_dest_fact_kind kind);
+void dest_answer_armed(struct dest_drive *drive, bool before_guest);
+void dest_answer_inspected(struct dest_drive *drive);
+
+/** Begin with the wish that is out as soon as QEMU is there and free. */
+void dest_try_wish(struct dest_drive *drive);
+
+/** An operation was begun for the wish that is out. */
+void dest_op_began(struct dest_drive *drive);
+
+/** It has ended.  Is its result still wanted? */
+bool dest_op_ended(struct dest_drive *drive);
+
+/** It ended in doubt: only a new connection to QEMU makes sure that nothing is under way. */
+void dest_doubt(struct dest_drive *drive);
+
+/** It could not be carried out, but can be repeated: so it is, over a new connection. */
+void dest_repeat(struct dest_drive *drive);
+
+/** Try @step again in a while; its place is held. */
+void dest_again(struct dest_drive *drive, void (*step)(struct dest_drive *drive));
+
+void dest_end(struct dest_drive *drive, enum bf_move_state state, const struct bf_error *err);
+void dest_pump(struct dest_drive *drive);
+
+/* --- driver.c --- */
+
+/** The first OFFER has come: make it durable, then begin. */
+void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope);
+
+/* --- exchange.c --- */
+
+/** Listen, if that is not so yet.  Errors: as of bf_peer_settings_load() and bf_rpc_listen(). */
+int dest_exchange_open(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err);
+void dest_exchange_close(void);
+void dest_exchange_add(struct dest_drive *drive);
+void dest_exchange_remove(struct dest_drive *drive);
+
+/** The certificates for NBD; NULL: plain TCP on loopback. */
+const char *dest_tls_certificates(void);
+
+/** Errors: PEER when the source is not connected. */
+int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,
+                     struct bf_error *err);
+const char *dest_caller_host(const struct dest_caller *caller);
+
+/* --- talk.c --- */
+
+void dest_say(struct dest_drive *drive, const struct bf_word *word);
+
+/** @envelope is of this move, or an OFFER for its VM. */
+void dest_hear(struct dest_drive *drive, const Bitferry__Envelope *envelope);
+
+/** What an EXPORTS record of the journal says; @ctx is the drive. */
+int dest_take_announcements(void *ctx, const Bitferry__Envelope *envelope);
+void dest_forget_announcements(struct dest_drive *drive);
+void dest_on_tick(uv_timer_t *timer);
+
+/* --- facts.c --- */
+
+extern const struct bf_qemu_handlers dest_qemu_handlers; /* its ctx is to be set */
+
+/** By what query-status says, and what was seen before: may the guest have run here? */
+bool dest_may_have_run(struct dest_drive *drive, const char *status);
+
+/** query-status, then @done, as an operation.  False: it could not be asked. */
+bool dest_query_status(struct dest_drive *drive, bf_qmp_reply_fn done);
+
+/* --- one wish each; all are called with QEMU connected, but for the last four --- */
+
+/** Find the disks of the offer in QEMU, then @next.  Bitmaps that have no place are in
+ *  drive->drops. */
+void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive));
+void dest_arm(struct dest_drive *drive);
+void dest_load(struct dest_drive *drive);
+void dest_remove_stale(struct dest_drive *drive);
+void dest_commit(struct dest_drive *drive);
+void dest_read_back(struct dest_drive *drive);
+void dest_unpublish(struct dest_drive *drive);
+void dest_inspect(struct dest_drive *drive);
+void dest_pull(struct dest_drive *drive);
+void dest_clean(struct dest_drive *drive); /* CLEAN and UNDO */
+void dest_stop_pull(struct dest_drive *drive);
+
+/* --- small things that several of them need --- */
+
+/** Is @index (of a bitmap; of a disk for DELTA) to be pulled and loaded in the wish's round? */
+bool dest_wants(const struct dest_drive *drive, uint32_t index);
+uint32_t dest_nr_items(const struct dest_drive *drive);
+uint32_t dest_disk_of(const struct dest_drive *drive, uint32_t index);
+uint64_t dest_granularity_of(const struct dest_drive *drive, uint32_t index);
+void dest_drop_item(struct dest_drive *drive, uint32_t index, enum bf_drop reason);
+
+/** The final name's node, "" if there is none. */
+const char *dest_node_of(const struct dest_drive *drive, uint32_t bitmap);
+
+#endif

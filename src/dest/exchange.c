@@ -1,0 +1,184 @@
+/* Where sources call.  A caller says words of any number of moves; each goes to the move that it
+ * names, and the first one (OFFER) to the move that was expected for its VM. */
+#include "drive.h"
+
+#include "daemon/log.h"
+#include "drive/peer_settings.h"
+#include "rpc/listener.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct dest_caller {
+    struct bf_rpc_peer *peer;
+    struct dest_caller *next;
+};
+
+/* One for the process: it has one port. */
+static struct {
+    struct bf_rpc_listener *listener;
+    struct bf_peer_settings settings;
+    struct dest_caller *callers;
+    struct dest_drive *drives;
+} exchange;
+
+const char *dest_tls_certificates(void)
+{
+    return exchange.settings.tls_certificates;
+}
+
+int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,
+                     struct bf_error *err)
+{
+    if (!caller)
+        return bf_error_set(err, BF_E_PEER, "the source is not connected");
+    return bf_rpc_send(caller->peer, envelope, err);
+}
+
+const char *dest_caller_host(const struct dest_caller *caller)
+{
+    return bf_rpc_peer_host(caller->peer);
+}
+
+static bool is_of(const struct dest_drive *drive, const Bitferry__Envelope *envelope)
+{
+    return drive->offered &&
+           memcmp(drive->offer.move_id, envelope->move_id.data, BF_MOVE_ID_BYTES) == 0;
+}
+
+static bool is_expected(const struct dest_drive *drive, const Bitferry__Envelope *envelope)
+{
+    const Bitferry__Word *word = envelope->word;
+
+    return !drive->offered && word->payload_case == BITFERRY__WORD__PAYLOAD_OFFER &&
+           memcmp(drive->uuid, word->offer->vm_uuid.data, BF_RPC_ID_BYTES) == 0;
+}
+
+static struct dest_drive *find(const Bitferry__Envelope *envelope)
+{
+    struct dest_drive *drive;
+
+    for (drive = exchange.drives; drive; drive = drive->next) {
+        if (is_of(drive, envelope))
+            return drive;
+    }
+    for (drive = exchange.drives; drive; drive = drive->next) {
+        if (is_expected(drive, envelope))
+            return drive;
+    }
+    return NULL;
+}
+
+/* A word that nobody is waiting for yet is said again. */
+static void on_word(void *ctx, const Bitferry__Envelope *envelope)
+{
+    struct dest_caller *caller = ctx;
+    struct dest_drive *drive = find(envelope);
+    bool is_new;
+
+    if (!drive || drive->ended || drive->freed)
+        return;
+    is_new = drive->caller != caller;
+    drive->caller = caller; /* the newest connection is the one that lives */
+    dest_hear(drive, envelope);
+    if (is_new)
+        dest_tell(drive, BF_DEST_NUDGE);
+}
+
+static void forget(struct dest_caller *caller)
+{
+    struct dest_caller **at = &exchange.callers;
+
+    while (*at != caller)
+        at = &(*at)->next;
+    *at = caller->next;
+    for (struct dest_drive *drive = exchange.drives; drive; drive = drive->next) {
+        if (drive->caller == caller) {
+            drive->caller = NULL;
+            drive->silent_since_ms = uv_now(drive->loop);
+        }
+    }
+    bf_rpc_peer_close(caller->peer);
+    free(caller);
+}
+
+static void on_closed(void *ctx, const struct bf_error *err)
+{
+    struct dest_caller *caller = ctx;
+
+    bf_log(BF_LOG_INFO, "the connection of %s ended: %s", bf_rpc_peer_address(caller->peer),
+           err->text);
+    forget(caller);
+}
+
+static void on_opened(void *ctx, struct bf_rpc_peer *peer)
+{
+    struct dest_caller *caller = calloc(1, sizeof *caller);
+    struct bf_rpc_peer_handlers handlers = {.word = on_word, .closed = on_closed, .ctx = caller};
+
+    (void)ctx;
+    if (!caller) {
+        bf_rpc_peer_close(peer);
+        return;
+    }
+    caller->peer = peer;
+    caller->next = exchange.callers;
+    exchange.callers = caller;
+    bf_rpc_peer_set_handlers(peer, &handlers);
+    bf_log(BF_LOG_INFO, "%s called, as %s", bf_rpc_peer_address(peer),
+           bf_rpc_peer_name(peer)[0] ? bf_rpc_peer_name(peer) : "nobody (plain TCP)");
+}
+
+static void on_refused(void *ctx, const char *address, const struct bf_error *err)
+{
+    (void)ctx;
+    bf_log(BF_LOG_WARNING, "%s was not let in: %s", address, err->text);
+}
+
+int dest_exchange_open(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err)
+{
+    struct bf_rpc_listener_handlers handlers = {on_opened, on_refused, NULL};
+    int r;
+
+    if (exchange.listener)
+        return 0;
+    r = bf_peer_settings_load(config, &exchange.settings, err);
+    if (r < 0)
+        return r;
+    r = bf_rpc_listen(loop, &exchange.settings.rpc, config->address, (uint16_t)config->port,
+                      &handlers, &exchange.listener, err);
+    if (r < 0) {
+        bf_peer_settings_release(&exchange.settings);
+        return r;
+    }
+    bf_log(BF_LOG_INFO, "sources may call %s port %u%s", config->address,
+           (unsigned)bf_rpc_listener_port(exchange.listener),
+           exchange.settings.credentials ? "" : ", without TLS");
+    return 0;
+}
+
+void dest_exchange_close(void)
+{
+    if (!exchange.listener)
+        return;
+    while (exchange.callers)
+        forget(exchange.callers);
+    bf_rpc_listener_close(exchange.listener);
+    exchange.listener = NULL;
+}
+
+void dest_exchange_add(struct dest_drive *drive)
+{
+    drive->next = exchange.drives;
+    exchange.drives = drive;
+}
+
+void dest_exchange_remove(struct dest_drive *drive)
+{
+    struct dest_drive **at = &exchange.drives;
+
+    while (*at && *at != drive)
+        at = &(*at)->next;
+    if (*at)
+        *at = drive->next;
+}

@@ -1,0 +1,212 @@
+/* INSPECT: what of this move is in QEMU.
+ *
+ *     snapshots and deltas, with digests  ->  final names and trackers  ->  query-status
+ *
+ * On one connection, in this order: when query-status says that the guest does not run, it did not
+ * when the bitmaps were looked at either.
+ */
+#include "drive.h"
+
+#include "daemon/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** Places to measure, and whose they are. */
+struct looks {
+    struct bf_live_place *places;
+    char (*names)[BF_TEMPORARY_NAME_MAX + 1];
+    uint32_t nr_places;
+};
+
+static void release(struct looks *looks)
+{
+    free(looks->places);
+    free(looks->names);
+}
+
+static bool reserve(struct looks *looks, const struct bf_offer *offer)
+{
+    uint32_t nr = offer->nr_bitmaps + offer->nr_disks;
+
+    *looks = (struct looks){.places = calloc(nr + 1U, sizeof *looks->places),
+                            .names = calloc(nr + 1U, sizeof *looks->names)};
+    return looks->places && looks->names;
+}
+
+static void add_temporary(struct looks *looks, const struct dest_drive *drive, uint32_t disk,
+                          enum bf_temporary_kind kind, uint32_t index)
+{
+    looks->places[looks->nr_places] = (struct bf_live_place){
+        drive->offer.disks[disk].node, bf_offer_temporary(&drive->offer, drive->wish.epoch, kind,
+                                                          index, looks->names[looks->nr_places])};
+    looks->nr_places++;
+}
+
+static bool is_here(const struct dest_drive *drive, uint32_t disk)
+{
+    return drive->offer.disks[disk].node[0] != '\0';
+}
+
+static bool wants_disk(const struct dest_drive *drive, uint32_t disk)
+{
+    return is_here(drive, disk) && bf_offer_matters(&drive->offer, disk);
+}
+
+static void look_again(struct dest_drive *drive, const struct bf_error *err)
+{
+    bf_log(BF_LOG_WARNING, "move %s: looking at QEMU's bitmaps: %s", drive->move->id,
+           err ? err->text : "not connected");
+    dest_repeat(drive);
+}
+
+static bool measure(struct dest_drive *drive, struct looks *looks, bool with_digests,
+                    bf_live_measure_fn done)
+{
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+    int r = -1;
+
+    if (live && looks->places)
+        r = bf_live_measure(live, looks->places, looks->nr_places, with_digests, BF_QEMU_SPILL_MS,
+                            done, drive, NULL);
+    release(looks);
+    if (r == 0)
+        dest_op_began(drive);
+    return r == 0;
+}
+
+/* --- query-status --- */
+
+static void on_status(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    const char *status = json_string_value(json_object_get(result, "status"));
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        look_again(drive, err);
+        return;
+    }
+    drive->found.guest_runs = dest_may_have_run(drive, status ? status : "");
+    dest_answer_inspected(drive);
+}
+
+/* --- final names and trackers --- */
+
+static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                          const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    uint32_t at = 0;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        look_again(drive, err);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps && at < nr_measures; i++) {
+        if (is_here(drive, drive->offer.states[i].disk) && measures[at++].found)
+            drive->found.bitmaps[i] |= BF_FOUND_FINAL;
+    }
+    drive->found.trackers = true;
+    for (uint32_t i = 0; i < drive->offer.nr_disks && at < nr_measures; i++) {
+        if (!wants_disk(drive, i))
+            continue;
+        drive->found.trackers =
+            drive->found.trackers && measures[at].found && measures[at].recording;
+        at++;
+    }
+    if (!dest_query_status(drive, on_status))
+        look_again(drive, NULL);
+}
+
+static void look_at_names(struct dest_drive *drive)
+{
+    struct looks looks;
+
+    if (!reserve(&looks, &drive->offer)) {
+        release(&looks);
+        look_again(drive, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (is_here(drive, drive->offer.states[i].disk))
+            looks.places[looks.nr_places++] =
+                (struct bf_live_place){dest_node_of(drive, i), drive->offer.bitmaps[i].name};
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (wants_disk(drive, i))
+            add_temporary(&looks, drive, i, BF_TEMPORARY_TRACKER, i);
+    }
+    if (!measure(drive, &looks, false, on_names_seen))
+        look_again(drive, NULL);
+}
+
+/* --- snapshots and deltas --- */
+
+/* What a temporary must hold: what was loaded, or, after a restart, what was announced, if it was
+ * not laid out for a larger disk. */
+static bool is_expected(const struct bf_live_measure *measure, const struct bf_known *loaded,
+                        const struct bf_known *announced, const struct bf_offer_disk *disk)
+{
+    if (!measure->found || !measure->digested || measure->recording)
+        return false;
+    if (loaded->known)
+        return bf_summary_equal(&loaded->summary, &measure->summary);
+    return announced->known && disk->size_bytes == disk->placed_size_bytes &&
+           bf_summary_equal(&announced->summary, &measure->summary);
+}
+
+static void on_loads_seen(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                          const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    const struct bf_offer *offer = &drive->offer;
+    uint32_t at = 0;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        look_again(drive, err);
+        return;
+    }
+    memset(drive->found.bitmaps, 0, offer->nr_bitmaps);
+    for (uint32_t i = 0; i < offer->nr_bitmaps && at < nr_measures; i++) {
+        uint32_t disk = offer->states[i].disk;
+
+        if (is_here(drive, disk) && is_expected(&measures[at++], &offer->bitmaps[i].loaded,
+                                                &offer->bitmaps[i].announced, &offer->disks[disk]))
+            drive->found.bitmaps[i] |= BF_FOUND_SNAPSHOT;
+    }
+    drive->found.deltas = true;
+    for (uint32_t i = 0; i < offer->nr_disks && at < nr_measures; i++) {
+        if (wants_disk(drive, i))
+            drive->found.deltas = is_expected(&measures[at++], &offer->loaded_deltas[i],
+                                              &offer->deltas[i], &offer->disks[i]) &&
+                                  drive->found.deltas;
+    }
+    look_at_names(drive);
+}
+
+void dest_inspect(struct dest_drive *drive)
+{
+    struct looks looks;
+
+    if (!reserve(&looks, &drive->offer)) {
+        release(&looks);
+        look_again(drive, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (is_here(drive, drive->offer.states[i].disk))
+            add_temporary(&looks, drive, drive->offer.states[i].disk, BF_TEMPORARY_SNAPSHOT, i);
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (wants_disk(drive, i))
+            add_temporary(&looks, drive, i, BF_TEMPORARY_DELTA, i);
+    }
+    if (!measure(drive, &looks, true, on_loads_seen))
+        look_again(drive, NULL);
+}

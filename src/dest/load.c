@@ -1,0 +1,139 @@
+/* LOAD: what was pulled becomes temporaries in QEMU, one after the other, and is proven there. */
+#include "drive.h"
+
+#include "base/fail_point.h"
+#include "daemon/log.h"
+
+#include <stdlib.h>
+
+static const struct bf_known *written(const struct dest_drive *drive, uint32_t index)
+{
+    return drive->wish.round == BF_ROUND_DELTA ? &drive->offer.loaded_deltas[index]
+                                               : &drive->offer.bitmaps[index].loaded;
+}
+
+static const char *temporary(const struct dest_drive *drive, uint32_t index, char *buf)
+{
+    return bf_offer_temporary(&drive->offer, drive->wish.epoch,
+                              drive->wish.round == BF_ROUND_DELTA ? BF_TEMPORARY_DELTA
+                                                                  : BF_TEMPORARY_SNAPSHOT,
+                              index, buf);
+}
+
+static bool is_to_load(const struct dest_drive *drive, uint32_t index)
+{
+    return dest_wants(drive, index) && written(drive, index)->known;
+}
+
+/* --- proof --- */
+
+static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                        const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    uint32_t at = 0;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        dest_doubt(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < dest_nr_items(drive) && at < nr_measures; i++) {
+        const struct bf_live_measure *measure;
+
+        if (!is_to_load(drive, i))
+            continue;
+        measure = &measures[at++];
+        if (!measure->found || !measure->digested ||
+            !bf_summary_equal(&measure->summary, &written(drive, i)->summary))
+            dest_drop_item(drive, i,
+                           measure->found ? BF_DROP_DIGEST_MISMATCH : BF_DROP_LOAD_REFUSED);
+    }
+    bf_fail_point("dest.loaded");
+    dest_answer(drive, BF_DEST_DONE);
+}
+
+static void prove(struct dest_drive *drive)
+{
+    uint32_t nr = dest_nr_items(drive);
+    struct bf_live_place *places = calloc(nr + 1U, sizeof *places);
+    char(*names)[BF_TEMPORARY_NAME_MAX + 1] = calloc(nr + 1U, sizeof *names);
+    uint32_t nr_places = 0;
+    int r = -1;
+
+    for (uint32_t i = 0; i < nr && places && names; i++) {
+        if (is_to_load(drive, i))
+            places[nr_places++] = (struct bf_live_place){
+                drive->offer.disks[dest_disk_of(drive, i)].node, temporary(drive, i, names[i])};
+    }
+    if (places && names)
+        r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, true, BF_QEMU_SPILL_MS,
+                            on_measured, drive, NULL);
+    free(places);
+    free(names);
+    if (r == 0)
+        dest_op_began(drive);
+    else
+        dest_doubt(drive);
+}
+
+/* --- one after the other --- */
+
+static void load_next(struct dest_drive *drive);
+
+static void on_loaded(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (end != BF_LIVE_DONE)
+        bf_log(BF_LOG_WARNING, "move %s: loading: %s", drive->move->id, err->text);
+    if (end == BF_LIVE_UNKNOWN) {
+        dest_doubt(drive);
+        return;
+    }
+    drive->cursor++; /* what QEMU refused is not found when it is proven */
+    load_next(drive);
+}
+
+static int load_one(struct dest_drive *drive, uint32_t index)
+{
+    char path[BF_CARRIER_PATH_MAX + 1];
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+    char socket[BF_CARRIER_PATH_MAX + 1];
+    struct bf_live_load_item item = {
+        .name = BF_FETCH_BITMAP,
+        .bitmap = temporary(drive, index, name),
+        .granularity_bytes = dest_granularity_of(drive, index),
+    };
+    struct bf_live_load load = {
+        .path = bf_carrier_path(drive->config, drive->move->id, drive->wish.round, index, path),
+        .node = drive->offer.disks[dest_disk_of(drive, index)].node,
+        .server_path = bf_carrier_socket(drive->config, drive->move->id, socket),
+        .items = &item,
+        .nr_items = 1,
+    };
+
+    return bf_live_load(bf_qemu_live(drive->qemu), &load, BF_QEMU_SPILL_MS, on_loaded, drive,
+                        &drive->op, NULL);
+}
+
+static void load_next(struct dest_drive *drive)
+{
+    while (drive->cursor < dest_nr_items(drive) && !is_to_load(drive, drive->cursor))
+        drive->cursor++;
+    if (drive->cursor == dest_nr_items(drive))
+        prove(drive);
+    else if (bf_qemu_live(drive->qemu) && load_one(drive, drive->cursor) == 0)
+        dest_op_began(drive);
+    else
+        dest_doubt(drive);
+}
+
+void dest_load(struct dest_drive *drive)
+{
+    bf_fail_point("dest.pulled");
+    load_next(drive);
+}

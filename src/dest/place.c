@@ -1,0 +1,77 @@
+/* Which disk here is which of the offer: by name, never by order. */
+#include "drive.h"
+
+#include "daemon/log.h"
+#include "handoff/names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool place_disk(struct bf_offer_disk *disk, const struct bf_live_disk *here)
+{
+    char *node = strdup(here ? here->node : "");
+
+    if (!node)
+        return false;
+    free(disk->node);
+    disk->node = node;
+    disk->placed_size_bytes = here && node[0] ? here->size_bytes : 0;
+    disk->stores = here && here->can_persist;
+    return true;
+}
+
+static enum bf_drop judge(const struct bf_offer *offer, uint32_t index)
+{
+    const struct bf_offer_disk *disk = &offer->disks[offer->states[index].disk];
+
+    if (bf_temporary_name_reserved(offer->bitmaps[index].name))
+        return BF_DROP_NAME_RESERVED;
+    if (!disk->node[0])
+        return BF_DROP_NODE_MISSING;
+    if (disk->placed_size_bytes < disk->size_bytes)
+        return BF_DROP_SIZE_MISMATCH;
+    return BF_DROP_NONE;
+}
+
+static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    struct bf_offer *offer = &drive->offer;
+    bool whole = true;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        bf_log(BF_LOG_WARNING, "move %s: looking for the disks: %s", drive->move->id, err->text);
+        dest_repeat(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        whole = place_disk(&offer->disks[i], bf_live_survey_disk(survey, offer->disks[i].name)) &&
+                whole;
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
+        drive->drops[i] = (uint8_t)judge(offer, i);
+    drive->placed = whole;
+    if (drive->machine.state != BF_DEST_SURVEYING_OFFER && drive->machine.state != BF_DEST_RESUMING)
+        memset(drive->drops, BF_DROP_NONE, offer->nr_bitmaps);
+    drive->again_step(drive);
+}
+
+void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive))
+{
+    const struct bf_plan *plan = &drive->move->plan;
+    struct bf_live_disk_wish *disks = calloc(plan->nr_disks + 1, sizeof *disks);
+    int r = -1;
+
+    drive->again_step = next;
+    for (size_t i = 0; disks && i < plan->nr_disks; i++)
+        disks[i] = (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node};
+    if (disks)
+        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, (uint32_t)plan->nr_disks,
+                           BF_QEMU_DEADLINE_MS, on_surveyed, drive, NULL);
+    free(disks);
+    if (r == 0)
+        dest_op_began(drive);
+    else
+        dest_repeat(drive);
+}

@@ -1,0 +1,255 @@
+/* Final names: put into place, read back, and taken away again where they are not right. */
+#include "drive.h"
+
+#include "base/fail_point.h"
+#include "daemon/log.h"
+
+#include <stdlib.h>
+
+/* --- removing --- */
+
+static bool is_mine_to_remove(const struct dest_drive *drive, uint32_t index)
+{
+    if (drive->wish.kind == BF_DEST_REMOVE_STALE)
+        return bf_dest_is_stale(&drive->machine, index);
+    return bf_dest_is_published(&drive->machine, index) &&
+           drive->offer.states[index].drop != BF_DROP_NONE;
+}
+
+static void on_stale_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (end == BF_LIVE_DONE) {
+        dest_answer(drive, BF_DEST_DONE);
+    } else if (end == BF_LIVE_UNKNOWN) {
+        dest_doubt(drive);
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: removing what a former visit left: %s", drive->move->id,
+               err->text);
+        dest_answer(drive, BF_DEST_REFUSED);
+    }
+}
+
+void dest_remove_stale(struct dest_drive *drive)
+{
+    struct bf_live_actions actions;
+
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (is_mine_to_remove(drive, i))
+            bf_live_actions_remove(&actions, dest_node_of(drive, i), drive->offer.bitmaps[i].name);
+    }
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_stale_removed,
+                    drive, NULL) == 0)
+        dest_op_began(drive);
+    else
+        dest_doubt(drive);
+}
+
+static void on_unpublished(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (end == BF_LIVE_DONE) {
+        dest_answer(drive, BF_DEST_DONE);
+    } else if (end == BF_LIVE_UNKNOWN) {
+        dest_doubt(drive);
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: removing what is not right: %s", drive->move->id,
+               err->text);
+        dest_again(drive, dest_unpublish); /* somebody uses it: it must not stay */
+    }
+}
+
+static void on_seen_to_unpublish(void *ctx, const struct bf_live_measure *measures,
+                                 uint32_t nr_measures, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    struct bf_live_actions actions;
+    uint32_t at = 0;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err || !bf_qemu_live(drive->qemu)) {
+        dest_repeat(drive);
+        return;
+    }
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps && at < nr_measures; i++) {
+        if (is_mine_to_remove(drive, i) && measures[at++].found)
+            bf_live_actions_remove(&actions, dest_node_of(drive, i), drive->offer.bitmaps[i].name);
+    }
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_unpublished, drive,
+                    NULL) == 0)
+        dest_op_began(drive);
+    else
+        dest_doubt(drive);
+}
+
+/* --- looking at final names --- */
+
+static void look(struct dest_drive *drive,
+                 bool (*wanted)(const struct dest_drive *drive, uint32_t index), bool with_digests,
+                 bf_live_measure_fn done)
+{
+    struct bf_live_place *places = calloc(drive->offer.nr_bitmaps + 1U, sizeof *places);
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+    uint32_t nr_places = 0;
+    int r = -1;
+
+    for (uint32_t i = 0; places && i < drive->offer.nr_bitmaps; i++) {
+        if (wanted(drive, i))
+            places[nr_places++] =
+                (struct bf_live_place){dest_node_of(drive, i), drive->offer.bitmaps[i].name};
+    }
+    if (places && live)
+        r = bf_live_measure(live, places, nr_places, with_digests, BF_QEMU_SPILL_MS, done, drive,
+                            NULL);
+    free(places);
+    if (r == 0)
+        dest_op_began(drive);
+    else
+        dest_repeat(drive);
+}
+
+void dest_unpublish(struct dest_drive *drive)
+{
+    look(drive, is_mine_to_remove, false, on_seen_to_unpublish);
+}
+
+/* --- COMMIT --- */
+
+static void on_committed(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+
+    bf_fail_point("dest.commit_sent");
+    if (!dest_op_ended(drive))
+        return;
+    if (end == BF_LIVE_UNKNOWN) {
+        dest_doubt(drive);
+    } else if (end == BF_LIVE_DONE) {
+        dest_answer(drive, BF_DEST_DONE);
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: the commit: %s", drive->move->id, err->text);
+        dest_answer(drive, BF_DEST_REFUSED);
+    }
+}
+
+static void publish(struct dest_drive *drive, struct bf_live_actions *actions, uint32_t index)
+{
+    const struct bf_offer *offer = &drive->offer;
+    const struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
+    uint32_t disk = offer->states[index].disk;
+    uint32_t epoch = drive->wish.epoch;
+    bool recording = offer->states[index].recording;
+    char snapshot[BF_TEMPORARY_NAME_MAX + 1];
+    char tracker[BF_TEMPORARY_NAME_MAX + 1];
+    char delta[BF_TEMPORARY_NAME_MAX + 1];
+    struct bf_live_publish final = {
+        .final = {.node = offer->disks[disk].node,
+                  .name = bitmap->name,
+                  .granularity_bytes = bitmap->granularity_bytes,
+                  .recording = recording,
+                  .persistent = bitmap->persistent && offer->disks[disk].stores},
+        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SNAPSHOT, index, snapshot),
+    };
+
+    if (recording)
+        final.tracker = bf_offer_temporary(offer, epoch, BF_TEMPORARY_TRACKER, disk, tracker);
+    if (recording && drive->wish.with_delta)
+        final.delta = bf_offer_temporary(offer, epoch, BF_TEMPORARY_DELTA, disk, delta);
+    bf_live_actions_publish(actions, &final);
+}
+
+void dest_commit(struct dest_drive *drive)
+{
+    const struct bf_offer *offer = &drive->offer;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+    struct bf_live_actions actions;
+
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
+        if (offer->states[i].drop == BF_DROP_NONE)
+            publish(drive, &actions, i);
+    }
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (!bf_offer_matters(offer, i))
+            continue;
+        bf_live_actions_remove(
+            &actions, offer->disks[i].node,
+            bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_TRACKER, i, name));
+        if (drive->wish.with_delta)
+            bf_live_actions_remove(
+                &actions, offer->disks[i].node,
+                bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_DELTA, i, name));
+    }
+    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_committed, drive,
+                    NULL) == 0)
+        dest_op_began(drive);
+    else
+        dest_answer(drive, BF_DEST_REFUSED);
+}
+
+/* --- READ_BACK --- */
+
+static bool was_published(const struct dest_drive *drive, uint32_t index)
+{
+    return bf_dest_is_published(&drive->machine, index) &&
+           drive->offer.states[index].drop == BF_DROP_NONE;
+}
+
+/* A recording bitmap has grown since; a frozen one is what was loaded, bit by bit. */
+static enum bf_drop judge(const struct dest_drive *drive, uint32_t index,
+                          const struct bf_live_measure *measure)
+{
+    const struct bf_known *loaded = &drive->offer.bitmaps[index].loaded;
+    bool recording = drive->offer.states[index].recording;
+
+    if (!measure->found)
+        return BF_DROP_COMMIT_LOST;
+    if (!measure->digested || measure->inconsistent || measure->recording != recording)
+        return BF_DROP_READ_BACK_FAILED;
+    if (!loaded->known)
+        loaded = &drive->offer.bitmaps[index].announced;
+    if (measure->summary.nr_dirty_bits < loaded->summary.nr_dirty_bits)
+        return BF_DROP_READ_BACK_FAILED;
+    if (!recording && drive->offer.bitmaps[index].loaded.known &&
+        !bf_summary_equal(&measure->summary, &loaded->summary))
+        return BF_DROP_READ_BACK_FAILED;
+    return BF_DROP_NONE;
+}
+
+static void on_read_back(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                         const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+    uint32_t at = 0;
+
+    if (!dest_op_ended(drive))
+        return;
+    if (err) {
+        dest_repeat(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps && at < nr_measures; i++) {
+        if (!was_published(drive, i))
+            continue;
+        drive->drops[i] = (uint8_t)judge(drive, i, &measures[at]);
+        drive->offer.bitmaps[i].published =
+            (struct bf_known){measures[at].digested, measures[at].summary};
+        at++;
+    }
+    dest_answer(drive, BF_DEST_DONE);
+}
+
+void dest_read_back(struct dest_drive *drive)
+{
+    bf_fail_point("dest.commit_done");
+    look(drive, was_published, true, on_read_back);
+}

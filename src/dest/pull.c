@@ -1,0 +1,137 @@
+/* PULL: fetch what was announced into carriers of the destination's size, and check it. */
+#include "drive.h"
+
+#include "daemon/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *export_of(const struct dest_drive *drive, uint32_t index)
+{
+    char **names =
+        drive->wish.round == BF_ROUND_DELTA ? drive->exports.deltas : drive->exports.names;
+
+    return names ? names[index] : NULL;
+}
+
+static const struct bf_known *announced(const struct dest_drive *drive, uint32_t index)
+{
+    return drive->wish.round == BF_ROUND_DELTA ? &drive->offer.deltas[index]
+                                               : &drive->offer.bitmaps[index].announced;
+}
+
+static struct bf_known *written(struct dest_drive *drive, uint32_t index)
+{
+    return drive->wish.round == BF_ROUND_DELTA ? &drive->offer.loaded_deltas[index]
+                                               : &drive->offer.bitmaps[index].loaded;
+}
+
+static void on_progress(void *ctx, uint32_t index, uint64_t done, uint64_t total)
+{
+    struct dest_drive *drive = ctx;
+    struct bf_move_row *row;
+
+    if (drive->wish.round == BF_ROUND_DELTA)
+        return;
+    row = bf_move_row(drive->move, drive->offer.disks[dest_disk_of(drive, index)].name,
+                      drive->offer.bitmaps[index].name);
+    if (!row)
+        return;
+    row->done_bytes = done;
+    row->total_bytes = total;
+    bf_move_changed(drive->move);
+}
+
+static void on_fetched(void *ctx, struct bf_fetch_item *items, uint32_t nr_items)
+{
+    struct dest_drive *drive = ctx;
+
+    drive->fetch = NULL;
+    if (!dest_op_ended(drive))
+        return;
+    for (uint32_t i = 0; i < nr_items; i++) {
+        struct bf_known *known = written(drive, items[i].index);
+
+        known->known = items[i].failed == BF_E_NONE;
+        known->summary = items[i].written;
+        if (items[i].failed != BF_E_NONE)
+            dest_drop_item(drive, items[i].index,
+                           items[i].failed == BF_E_DIGEST_MISMATCH ? BF_DROP_DIGEST_MISMATCH
+                                                                   : BF_DROP_PULL_FAILED);
+    }
+    dest_answer(drive, BF_DEST_DONE);
+}
+
+static bool fill_item(const struct dest_drive *drive, uint32_t index, struct bf_fetch_item *item)
+{
+    const struct bf_offer_disk *disk = &drive->offer.disks[dest_disk_of(drive, index)];
+    char path[BF_CARRIER_PATH_MAX + 1];
+
+    *item = (struct bf_fetch_item){
+        .export_name = strdup(export_of(drive, index)),
+        .path =
+            strdup(bf_carrier_path(drive->config, drive->move->id, drive->wish.round, index, path)),
+        .index = index,
+        .disk_size_bytes = disk->size_bytes,
+        .granularity_bytes = dest_granularity_of(drive, index),
+        .announced = announced(drive, index)->summary,
+        .wanted_size_bytes = disk->placed_size_bytes,
+    };
+    return item->export_name && item->path;
+}
+
+/* What was not announced does not come. */
+static uint32_t fill_items(struct dest_drive *drive, struct bf_fetch_item *items)
+{
+    uint32_t nr_items = 0;
+
+    for (uint32_t i = 0; i < dest_nr_items(drive); i++) {
+        if (!dest_wants(drive, i))
+            continue;
+        if (!announced(drive, i)->known || !export_of(drive, i) ||
+            !fill_item(drive, i, &items[nr_items]))
+            dest_drop_item(drive, i, BF_DROP_PULL_FAILED);
+        else
+            nr_items++;
+    }
+    return nr_items;
+}
+
+void dest_stop_pull(struct dest_drive *drive)
+{
+    if (drive->fetch)
+        bf_fetch_cancel(drive->fetch);
+    drive->fetch = NULL;
+}
+
+void dest_pull(struct dest_drive *drive)
+{
+    struct bf_fetch_item *items = calloc(dest_nr_items(drive) + 1U, sizeof *items);
+    struct bf_error err = BF_ERROR_INIT;
+    uint32_t nr_items = items ? fill_items(drive, items) : 0;
+    int r;
+
+    if (!items) {
+        dest_answer(drive, BF_DEST_REFUSED);
+        return;
+    }
+    if (nr_items == 0) {
+        free(items);
+        dest_answer(drive, BF_DEST_DONE);
+        return;
+    }
+    r = bf_carrier_folder_make(drive->config, drive->move->id,
+                               bf_live_identity(bf_qemu_live(drive->qemu)), &err);
+    if (r < 0)
+        bf_fetch_items_free(items, nr_items);
+    else
+        r = bf_fetch_start(drive->loop, drive->exports.uri, dest_tls_certificates(),
+                           drive->config->pull_timeout_s * 1000, items, nr_items, on_progress,
+                           on_fetched, drive, &drive->fetch, &err);
+    if (r == 0) {
+        dest_op_began(drive);
+        return;
+    }
+    bf_log(BF_LOG_WARNING, "move %s: pulling: %s", drive->move->id, err.text);
+    dest_answer(drive, BF_DEST_REFUSED);
+}
