@@ -184,22 +184,58 @@ static void follow(struct work *work, struct bf_virt_migration *migration, bool 
     bf_meter_end(&meter);
 }
 
-/* Did it arrive although libvirt's call failed (a libvirtd that was restarted near the end)? */
-static bool has_moved(struct work *work)
-{
-    BF_CLEANUP(bf_virt_domain_freep) struct bf_virt_domain *there = NULL;
-    enum bf_virt_state here_state = BF_VIRT_RUNNING;
-    enum bf_virt_state there_state = BF_VIRT_SHUT_OFF;
-    struct bf_error err = BF_ERROR_INIT;
-    struct bf_error gone = BF_ERROR_INIT;
+/* Where the machine is after libvirt's call has failed: a libvirtd that was restarted, or a
+ * connection that broke, leaves that open. */
+enum whereabouts { AT_SOURCE, AT_DESTINATION, NOT_KNOWN };
 
-    if (work->facts->offline ||
-        bf_virt_domain_find(work->dest, work->capture.uuid, &there, &err) < 0 ||
-        bf_virt_domain_state(there, &there_state, &err) < 0 || there_state == BF_VIRT_SHUT_OFF)
+static bool runs_at(struct bf_virt *virt, const char *uuid, bool *ret_runs)
+{
+    BF_CLEANUP(bf_virt_domain_freep) struct bf_virt_domain *domain = NULL;
+    enum bf_virt_state state;
+    struct bf_error err = BF_ERROR_INIT;
+
+    *ret_runs = false;
+    if (bf_virt_domain_find(virt, uuid, &domain, &err) < 0)
+        return err.code == BF_E_NOT_FOUND;
+    if (bf_virt_domain_state(domain, &state, &err) < 0)
         return false;
-    if (bf_virt_domain_state(work->domain, &here_state, &gone) < 0)
-        return gone.code == BF_E_NOT_FOUND;
-    return here_state == BF_VIRT_SHUT_OFF;
+    *ret_runs = state != BF_VIRT_SHUT_OFF;
+    return true;
+}
+
+static enum whereabouts find_machine(struct work *work)
+{
+    bool at_source;
+    bool at_dest;
+
+    if (work->facts->offline) /* the images are where they were, and so is their domain */
+        return AT_SOURCE;
+    if (!runs_at(work->source, work->capture.uuid, &at_source) ||
+        !runs_at(work->dest, work->capture.uuid, &at_dest) || at_source == at_dest)
+        return NOT_KNOWN;
+    return at_source ? AT_SOURCE : AT_DESTINATION;
+}
+
+/* Connections that broke in between are made anew; where that fails nothing more is known. */
+static void reconnect(struct work *work)
+{
+    struct bf_error err = BF_ERROR_INIT;
+    struct bf_virt *virt = NULL;
+    struct bf_virt_domain *domain = NULL;
+
+    if (bf_virt_open(bf_virt_uri(work->source), &virt, &err) == 0 &&
+        bf_virt_domain_find(virt, work->capture.uuid, &domain, &err) == 0) {
+        bf_virt_domain_free(work->domain);
+        bf_virt_close(work->source);
+        work->domain = domain;
+        work->source = virt;
+    } else if (virt) {
+        bf_virt_close(virt);
+    }
+    if (bf_virt_open(bf_virt_uri(work->dest), &virt, &err) == 0) {
+        bf_virt_close(work->dest);
+        work->dest = virt;
+    }
 }
 
 /* The source is as it was; its bitmaps are made to be stored again. */
@@ -231,6 +267,43 @@ static void discard_folder(struct work *work)
         bf_note(work->args, "%s", err.text);
 }
 
+static bool keeps_all(struct work *work)
+{
+    BF_CLEANUP(bf_virt_checkpoints_release) struct bf_virt_checkpoints now = {.nr_items = 0};
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (bf_virt_domain_checkpoints(work->domain, &now, &err) < 0)
+        return false;
+    for (size_t i = 0; i < work->capture.checkpoints.nr_items; i++) {
+        if (!bf_virt_checkpoints_find(&now, work->capture.checkpoints.items[i].name))
+            return false;
+    }
+    return true;
+}
+
+static int fail(struct work *work, bool suspended, struct bf_error *err)
+{
+    reconnect(work);
+    switch (find_machine(work)) {
+    case AT_DESTINATION:
+        bf_note(work->args, "libvirt reports '%s', but the domain has arrived", err->text);
+        bf_error_clear(err);
+        return 0;
+    case AT_SOURCE:
+        restore_source(work, suspended);
+        if (keeps_all(work))
+            discard_folder(work);
+        break;
+    case NOT_KNOWN:
+        bf_note(work->args,
+                "where the domain is cannot be told; its checkpoints are in %s: once it runs at "
+                "the destination, 'bitferry redefine' brings them there",
+                work->folder_path);
+        break;
+    }
+    return -bf_code_errno(err->code);
+}
+
 static int migrate(struct work *work, struct bf_error *err)
 {
     struct bf_virt_migration *migration = NULL;
@@ -244,16 +317,7 @@ static int migrate(struct work *work, struct bf_error *err)
     follow(work, migration, &suspended);
     r = bf_virt_migration_finish(migration, err);
     bf_fail_point("migrate.finished");
-    if (r == 0)
-        return 0;
-    if (has_moved(work)) {
-        bf_note(work->args, "libvirt reports '%s', but the domain has arrived", err->text);
-        bf_error_clear(err);
-        return 0;
-    }
-    restore_source(work, suspended);
-    discard_folder(work);
-    return r;
+    return r < 0 ? fail(work, suspended, err) : 0;
 }
 
 /* After */

@@ -25,22 +25,32 @@ static int doubt_inactive(struct bf_look *look, struct bf_error *err)
     return 0;
 }
 
+static int look_at_images(const struct bf_arrival_request *request, struct bf_look *ret_look,
+                          struct bf_error *err)
+{
+    return request->images_unseen
+               ? bf_look_at_none(request->domain, request->images_unseen, ret_look, err)
+               : bf_look_images(request->domain, ret_look, err);
+}
+
 static int look_at(const struct bf_arrival_request *request, struct bf_look *ret_look,
                    struct bf_error *err)
 {
+    struct bf_error monitor_err = BF_ERROR_INIT;
     enum bf_virt_state state;
     int r = bf_virt_domain_state(request->domain, &state, err);
 
     if (r < 0)
         return r;
     if (state == BF_VIRT_SHUT_OFF)
-        return request->images_unseen
-                   ? bf_look_at_none(request->domain, request->images_unseen, ret_look, err)
-                   : bf_look_images(request->domain, ret_look, err);
-    r = bf_look_running(request->domain, ret_look, err);
-    if (r == 0 && state == BF_VIRT_PAUSED && !request->capture->copied)
-        r = doubt_inactive(ret_look, err);
-    return r;
+        return look_at_images(request, ret_look, err);
+    r = bf_look_running(request->domain, ret_look, &monitor_err);
+    /* A driver without QEMU, as libvirt's test driver.  Images that are in use are locked. */
+    if (r < 0 && monitor_err.code == BF_E_UNSUPPORTED)
+        return look_at_images(request, ret_look, err);
+    if (r < 0)
+        return bf_error_set(err, monitor_err.code, "%s", monitor_err.text);
+    return state == BF_VIRT_PAUSED && !request->capture->copied ? doubt_inactive(ret_look, err) : 0;
 }
 
 /* Defining */

@@ -1,6 +1,7 @@
 #include "base/name.h"
 #include "carrier/describe.h"
 #include "carrier/reader.h"
+#include "image_chain.h"
 #include "migrate_look.h"
 
 #include <stdio.h>
@@ -55,22 +56,46 @@ static int not_seen(struct bf_look_disk *disk, const char *problem, struct bf_er
     return disk->problem ? 0 : no_memory(err);
 }
 
-/* A shut-off domain's XML names the top layer only; what lies below is the images' own matter. */
+/* A shut-off domain's XML names the top layer only; the images name those below. */
+static int read_chain(struct bf_look_disk *disk, const char *path, struct bf_error *err)
+{
+    BF_CLEANUP(json_decrefp) json_t *chain = NULL;
+    size_t i;
+    json_t *image;
+    int r = bf_image_chain(path, &chain, err);
+
+    json_array_foreach(chain, i, image)
+    {
+        const char *file = json_string_value(json_object_get(image, "filename"));
+        const char *format = json_string_value(json_object_get(image, "format"));
+        struct bf_look_layer *layer = bf_look_add_layer(disk, "", file ? file : "");
+
+        if (!layer)
+            return no_memory(err);
+        if (file && format && strcmp(format, "qcow2") == 0)
+            r = read_image(layer, err);
+        if (r < 0)
+            break;
+    }
+    return r;
+}
+
 static int read_disk(struct bf_look *look, const struct bf_virt_disk *from, const char *problem,
                      struct bf_error *err)
 {
     struct bf_look_disk *disk = bf_look_add_disk(look, from->target);
-    struct bf_look_layer *layer = disk ? bf_look_add_layer(disk, "", from->layers[0].path) : NULL;
     struct bf_error image_err = BF_ERROR_INIT;
 
-    if (!layer)
+    if (!disk)
+        return no_memory(err);
+    if (!problem && !from->layers[0].local)
+        problem = "its image is not a file or device of this host";
+    if (!problem && read_chain(disk, from->layers[0].path, &image_err) < 0)
+        problem = image_err.text;
+    if (disk->nr_layers == 0 && !bf_look_add_layer(disk, "", from->layers[0].path))
         return no_memory(err);
     if (problem)
         return not_seen(disk, problem, err);
-    if (!from->layers[0].local)
-        return not_seen(disk, "its image is not a file or device of this host", err);
-    if (read_image(layer, &image_err) < 0)
-        return not_seen(disk, image_err.text, err);
     disk->seen = true;
     return 0;
 }

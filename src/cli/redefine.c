@@ -6,6 +6,7 @@
 #include "output.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int print(const struct bf_arguments *args, const struct bf_capture *capture,
                  const struct bf_verdicts *verdicts, struct bf_error *err)
@@ -46,6 +47,10 @@ int bf_redefine_run(const struct bf_arguments *args, struct bf_error *err)
         r = bf_virt_open(uri ? uri : capture.dest_uri, &virt, err);
     if (r == 0)
         r = bf_virt_domain_find(virt, name ? name : capture.uuid, &domain, err);
+    if (r == 0 && strcmp(bf_virt_domain_uuid(domain), capture.uuid) != 0)
+        r = bf_error_set(
+            err, BF_E_INVALID, "domain '%s' is another one: %s holds the checkpoints of %s (%s)",
+            bf_virt_domain_name(domain), args->operands[0], capture.domain, capture.uuid);
     if (r < 0)
         return r;
     request.domain = domain;

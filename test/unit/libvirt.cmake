@@ -7,4 +7,6 @@ if(TARGET bf_libvirt)
   bf_unit_test(libvirt_bridge_words bf_libvirt PkgConfig::JANSSON)
   target_include_directories(test-libvirt_bridge_words
     PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxfer/libvirt)
+  bf_unit_test(migrate_capture bf_cli)
+  bf_unit_test(migrate_judge bf_cli)
 endif()
