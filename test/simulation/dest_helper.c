@@ -55,6 +55,7 @@ static void fill_bitmaps(struct world *world, const uint8_t drops[BITMAPS])
         world->dest_bitmaps[i] =
             (struct bf_handoff_bitmap){.disk = world->settings.disk[i],
                                        .recording = world->settings.recording[i],
+                                       .native = world->settings.native[i] != NATIVE_NOT,
                                        .drop = drops[i]};
 }
 
@@ -111,11 +112,19 @@ static void add_trackers(struct world *world)
     for (unsigned i = 0; i < world->settings.nr_disks; i++) {
         if (!needed(world, i))
             continue;
-        if (ours(world, &world->tracker[i]))
-            broken(world, "a tracker was added a second time");
         world->tracker[i] =
             (struct qemu_bitmap){.there = 1, .recording = 1, .epoch = (uint8_t)world->dest.epoch};
     }
+}
+
+/* The names are taken where one was added for more disks than matter now. */
+static bool arm_possible(const struct world *world)
+{
+    for (unsigned i = 0; i < world->settings.nr_disks; i++) {
+        if (needed(world, i) && ours(world, &world->tracker[i]))
+            return false;
+    }
+    return true;
 }
 
 static void arm(struct world *world)
@@ -255,7 +264,9 @@ static void carry_out_in_qemu(struct world *world)
 
     switch ((int)action->kind) {
     case BF_DEST_ARM:
-        arm(world);
+        action->failed = !arm_possible(world);
+        if (!action->failed)
+            arm(world);
         break;
     case BF_DEST_LOAD:
         load(world);
@@ -332,6 +343,27 @@ static bool all_there(const struct world *world, const struct qemu_bitmap *bitma
     return true;
 }
 
+/* As the driver does it, with two digests. */
+static uint8_t prove_native(const struct world *world, unsigned bitmap)
+{
+    const struct qemu_bitmap *final = &world->final[bitmap];
+    unsigned disk = world->settings.disk[bitmap];
+    uint8_t found = world->settings.native[bitmap] == NATIVE_GOOD ? BF_FOUND_FRESH : 0;
+    uint8_t must = 0;
+
+    if (world->settings.breakage == BREAK_NATIVE_BELIEVED)
+        return BF_FOUND_NATIVE | BF_FOUND_FRESH;
+    if (ours(world, &world->loaded[bitmap]))
+        must |= world->loaded[bitmap].bits;
+    if (final->recording && ours(world, &world->dest_delta[disk])) {
+        must |= world->dest_delta[disk].bits;
+        found |= BF_FOUND_DELTA;
+    }
+    if (final->recording == world->settings.recording[bitmap] && (final->bits & must) == must)
+        found |= BF_FOUND_NATIVE;
+    return found;
+}
+
 static void answer_inspect(struct world *world)
 {
     uint8_t found[BITMAPS] = {0};
@@ -343,6 +375,8 @@ static void answer_inspect(struct world *world)
             found[i] |= BF_FOUND_SNAPSHOT;
         if (world->final[i].there && !lie && world->settings.breakage != BREAK_STALE_LEFT)
             found[i] |= BF_FOUND_FINAL;
+        if (world->final[i].there && world->final[i].native)
+            found[i] |= prove_native(world, i);
     }
     dest_feed(world, &(struct bf_dest_fact){
                          .kind = BF_DEST_INSPECTED,

@@ -73,9 +73,10 @@ static int explore_small(const struct settings *settings, unsigned writes, unsig
 
     if (!search_run(settings, writes, faults, false, &result))
         return 1;
-    printf("%s, %u blocks, %s, %u writes, %u faults: %llu states, %llu ends%s\n",
+    printf("%s, %u blocks, %s%s, %u writes, %u faults: %llu states, %llu ends%s\n",
            settings->kind == BF_HANDOFF_FREEZE ? "freeze" : "tracker", settings->nr_blocks,
-           settings->recording[0] ? "recording" : "frozen", writes, faults,
+           settings->recording[0] ? "recording" : "frozen",
+           settings->native[0] == NATIVE_NOT ? "" : ", natively", writes, faults,
            (unsigned long long)result.nr_states, (unsigned long long)result.nr_ends,
            result.complete ? "" : " (cut off)");
     return result.wrong != NULL || !result.complete;
@@ -91,6 +92,11 @@ static int run_exhaustive(void)
     settings.nr_blocks = 1;
     settings.kind = BF_HANDOFF_FREEZE;
     r |= explore_small(&settings, 1, 1);
+    settings.native[0] = NATIVE_OLD;
+    r |= explore_small(&settings, 1, 1);
+    settings.native[0] = NATIVE_GOOD;
+    r |= explore_small(&settings, 1, 1);
+    settings.native[0] = NATIVE_NOT;
     settings.kind = BF_HANDOFF_TRACKER;
     settings.recording[0] = 0;
     return r | explore_small(&settings, 1, 1);

@@ -275,6 +275,20 @@ bool migration_leave(struct world *world, unsigned unused)
     return true;
 }
 
+/* Nothing keeps QEMU from it: a bitmap of that name cannot be there before. */
+static void bring_natively(struct world *world, unsigned bitmap)
+{
+    uint8_t native = world->settings.native[bitmap];
+
+    if (native == NATIVE_GOOD)
+        world->final[bitmap] = world->user[bitmap];
+    else if (native == NATIVE_OLD)
+        world->final[bitmap] =
+            (struct qemu_bitmap){.there = 1, .recording = world->settings.recording[bitmap]};
+    if (world->final[bitmap].there)
+        world->final[bitmap].native = native;
+}
+
 bool migration_start(struct world *world, unsigned unused)
 {
     (void)unused;
@@ -282,8 +296,12 @@ bool migration_start(struct world *world, unsigned unused)
         return false;
     world->guest = AT_DEST;
     world->dest_notices |= NOTICE_RUNS;
-    for (unsigned i = 0; i < world->settings.nr_bitmaps && world->settings.stale; i++)
-        world->final[i] = (struct qemu_bitmap){.there = 1, .recording = 1, .stale = 1};
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (world->settings.native[i] != NATIVE_NOT)
+            bring_natively(world, i);
+        else if (world->settings.stale)
+            world->final[i] = (struct qemu_bitmap){.there = 1, .recording = 1, .stale = 1};
+    }
     return true;
 }
 

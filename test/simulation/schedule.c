@@ -48,6 +48,8 @@ static struct settings random_settings(struct schedule *schedule)
     for (unsigned i = 0; i < settings.nr_bitmaps; i++) {
         settings.disk[i] = below(schedule, settings.nr_disks);
         settings.recording[i] = below(schedule, 4) != 0;
+        if (below(schedule, 3) == 0)
+            settings.native[i] = below(schedule, NR_NATIVES);
     }
     return settings;
 }

@@ -174,7 +174,7 @@ static bool backup_is_whole(const struct world *world, unsigned bitmap)
  * tracker without any loss: a TRIM that the destination ignores leaves the content of the block
  * open; and a mirror that skips zeroes does not tell that a zero came over a zero, or over what it
  * had not yet copied over a zero - but then the bitmap's beginning had a zero there, and the disk
- * has one. */
+ * has one.  (Of a bitmap that was off for a while the beginning is no measure.) */
 static uint8_t must_cover(const struct world *world, unsigned bitmap)
 {
     unsigned disk = world->settings.disk[bitmap];
@@ -185,10 +185,21 @@ static uint8_t must_cover(const struct world *world, unsigned bitmap)
     need &= (uint8_t)~world->loose[disk];
     for (unsigned block = 0; block < world->settings.nr_blocks; block++) {
         if (world->settings.skips_zeroes && world->dest_data[disk][block] == 0 &&
-            world->base[bitmap][block] == 0)
+            (world->base[bitmap][block] == 0 || (world->gapped >> bitmap & 1)))
             need &= (uint8_t) ~(1u << block);
     }
     return need;
+}
+
+/* What QEMU has brought is nobody's fault until the destination's helper answers for it. */
+static bool is_answered_for(const struct world *world, unsigned bitmap)
+{
+    const struct qemu_bitmap *final = &world->final[bitmap];
+
+    if (!world->dest_qemu || !final->there || final->stale)
+        return false;
+    return !final->native || (world->dest_helper == HELPER_ALIVE &&
+                              world->dest_bitmaps[bitmap].drop == BF_DROP_NATIVE);
 }
 
 static const char *check_published(const struct world *world, unsigned bitmap)
@@ -212,7 +223,7 @@ const char *world_check(const struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         const char *wrong = NULL;
 
-        if (world->dest_qemu && world->final[i].there && !world->final[i].stale)
+        if (is_answered_for(world, i))
             wrong = check_published(world, i);
         if (wrong)
             return wrong;
@@ -239,6 +250,25 @@ static bool nothing_left(const struct world *world)
            world->served_delta == 0;
 }
 
+/* Is there one of QEMU's exactly where the destination says so?  Before the guest has come, and
+ * where the helper had given up by then, it says nothing. */
+static const char *check_native(const struct world *world, unsigned bitmap, bool committed)
+{
+    uint8_t drop = world->dest_bitmaps[bitmap].drop;
+    bool reported = drop == BF_DROP_NATIVE || drop == BF_DROP_NATIVE_UNPROVEN;
+
+    if (world->final[bitmap].native && !reported && committed)
+        return "a bitmap that QEMU brought is neither proven nor removed";
+    if (world->final[bitmap].native == NATIVE_OLD && drop == BF_DROP_NATIVE_UNPROVEN)
+        return "an old bitmap is taken for one that came with the move";
+    if (!world->final[bitmap].native && reported)
+        return "a bitmap that QEMU brought is reported, but gone";
+    if (world->source.outcome == BF_OUTCOME_COMMITTED && committed &&
+        (drop == BF_DROP_NATIVE) != (world->source_bitmaps[bitmap].drop == BF_DROP_NATIVE))
+        return "the source does not know what QEMU has brought";
+    return NULL;
+}
+
 static const char *check_report(const struct world *world)
 {
     bool committed =
@@ -247,6 +277,12 @@ static const char *check_report(const struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps && world->dest_qemu; i++) {
         bool reported = committed && world->dest_bitmaps[i].drop == BF_DROP_NONE;
 
+        const char *wrong = check_native(world, i, committed);
+
+        if (wrong)
+            return wrong;
+        if (world->final[i].there && world->final[i].native)
+            continue;
         if (world->final[i].there && world->final[i].stale) {
             if (world->guest == AT_DEST && committed)
                 return "a bitmap of a former visit is left";

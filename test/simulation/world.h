@@ -36,7 +36,8 @@ enum {
     X(CHANGES_UNNOTICED)                                                                           \
     X(GAP_UNNOTICED)                                                                               \
     X(STALE_LEFT)                                                                                  \
-    X(LEAVE_TEMPORARIES)
+    X(LEAVE_TEMPORARIES)                                                                           \
+    X(NATIVE_BELIEVED)
 
 enum breakage {
 #define ENUM(name) BREAK_##name,
@@ -52,6 +53,7 @@ struct settings {
     uint8_t nr_bitmaps;
     uint8_t disk[BITMAPS];
     uint8_t recording[BITMAPS];
+    uint8_t native[BITMAPS];  /* enum native */
     uint8_t skips_zeroes;     /* QEMU 10.1: the mirror does not write zeroes onto zeroes */
     uint8_t passes_discards;  /* the mirror sends TRIM as TRIM */
     uint8_t ignores_discards; /* the destination takes no notice of it */
@@ -61,6 +63,10 @@ struct settings {
     uint8_t dest_may_return;  /* row 26: the destination dies, the source resumes */
     uint8_t breakage;
 };
+
+/** What QEMU itself does for a bitmap: nothing; brings it; has an old one there instead; loses it.
+ */
+enum native { NATIVE_NOT, NATIVE_GOOD, NATIVE_OLD, NATIVE_LOST, NR_NATIVES };
 
 enum guest { AT_SOURCE, PAUSED, LEFT, AT_DEST };
 
@@ -79,8 +85,9 @@ struct qemu_bitmap {
     uint8_t there;
     uint8_t recording;
     uint8_t bits;
-    uint8_t epoch; /* in the name of temporaries */
-    uint8_t stale; /* final names: of a former visit */
+    uint8_t epoch;  /* in the name of temporaries */
+    uint8_t stale;  /* final names: of a former visit */
+    uint8_t native; /* final names: QEMU's doing, enum native */
 };
 
 struct wire_word {

@@ -7,10 +7,16 @@ void bf_dest_be_armed(struct bf_dest *dest, bool before_guest)
     dest->armed = before_guest;
     if (before_guest) {
         bf_dest_set_state(dest, BF_DEST_NOTING_ARMED);
-    } else {
-        bf_dest_drop(dest, BF_ROUND_RECORDING, BF_DROP_TRACKER_LATE);
-        bf_dest_finish_step(dest, BF_DEST_IDLE);
+        return;
     }
+    for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
+        struct bf_handoff_bitmap *bitmap = &dest->bitmaps[i];
+
+        /* what QEMU may have brought is recording by itself; the delta will prove it */
+        if (bitmap->recording && !bitmap->native && bitmap->drop == BF_DROP_NONE)
+            bitmap->drop = BF_DROP_TRACKER_LATE;
+    }
+    bf_dest_finish_step(dest, BF_DEST_IDLE);
 }
 
 static void ended(struct bf_dest *dest)

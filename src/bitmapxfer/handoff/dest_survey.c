@@ -67,14 +67,56 @@ static void require_all(struct bf_dest *dest, const struct bf_dest_fact *fact)
     }
 }
 
+static bool is_native(const struct bf_handoff_bitmap *bitmap)
+{
+    return bitmap->drop == BF_DROP_NATIVE || bitmap->drop == BF_DROP_NATIVE_UNPROVEN;
+}
+
+/* Has the source seen that the bitmap is no longer what was offered, or not looked at all? */
+static bool is_changed(const struct bf_handoff_bitmap *bitmap)
+{
+    return bitmap->drop >= BF_DROP_BITMAP_VANISHED && bitmap->drop <= BF_DROP_BITMAP_UNSEEN;
+}
+
+/* What QEMU has brought, and nothing is missing in, is better than anything of ours, whatever
+ * became of that.  One that may be older than the move must prove more: that it has the delta too,
+ * of a bitmap that was looked at until the end.  What came with the move, but cannot be judged, is
+ * left to its owner. */
+static enum bf_drop judge_native(const struct bf_dest *dest, const struct bf_dest_fact *fact,
+                                 uint32_t index, bool examined)
+{
+    const struct bf_handoff_bitmap *bitmap = &dest->bitmaps[index];
+    bool fresh = found(fact, index, BF_FOUND_FRESH);
+    bool loaded = found(fact, index, BF_FOUND_SNAPSHOT);
+    bool changed = is_changed(bitmap);
+    bool complete = fresh || (examined && bitmap->drop == BF_DROP_NONE &&
+                              (!bitmap->recording || found(fact, index, BF_FOUND_DELTA)));
+
+    if (loaded && complete && found(fact, index, BF_FOUND_NATIVE) &&
+        (!changed || bitmap->drop == BF_DROP_BITMAP_UNSEEN))
+        return BF_DROP_NATIVE;
+    if (fresh && (changed || !loaded))
+        return BF_DROP_NATIVE_UNPROVEN;
+    return (enum bf_drop)bitmap->drop;
+}
+
+static void note_native(struct bf_dest *dest, const struct bf_dest_fact *fact, bool examined)
+{
+    for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
+        if (dest->bitmaps[i].native && found(fact, i, BF_FOUND_FINAL))
+            dest->bitmaps[i].drop = (uint8_t)judge_native(dest, fact, i, examined);
+    }
+}
+
 static void survey(struct bf_dest *dest, const struct bf_dest_fact *fact)
 {
     bool stale = false;
 
+    note_native(dest, fact, true);
     require_all(dest, fact);
     for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
         dest->bitmaps[i].flags &= (uint8_t)~BF_SET_STALE;
-        if (found(fact, i, BF_FOUND_FINAL)) {
+        if (found(fact, i, BF_FOUND_FINAL) && !is_native(&dest->bitmaps[i])) {
             dest->bitmaps[i].flags |= BF_SET_STALE;
             stale = true;
         }
@@ -128,11 +170,13 @@ static void doubt_commit(struct bf_dest *dest, const struct bf_dest_fact *fact)
  * have not, what a former visit left. */
 static void survey_undo(struct bf_dest *dest, const struct bf_dest_fact *fact)
 {
+    if (!dest->published && (dest->guest_runs || fact->guest_runs))
+        note_native(dest, fact, false);
     for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
         struct bf_handoff_bitmap *bitmap = &dest->bitmaps[i];
 
         bitmap->flags &= (uint8_t) ~(BF_SET_STALE | BF_SET_PUBLISHED);
-        if (!found(fact, i, BF_FOUND_FINAL))
+        if (!found(fact, i, BF_FOUND_FINAL) || is_native(bitmap))
             continue;
         if (!dest->published && (dest->guest_runs || fact->guest_runs))
             bitmap->flags |= BF_SET_STALE;

@@ -27,7 +27,10 @@ void bf_set_drop(struct bf_handoff_set *set, enum bf_round round, enum bf_drop d
 void bf_set_merge(struct bf_handoff_set *set, const uint8_t *drops)
 {
     for (uint32_t i = 0; drops && i < set->nr_bitmaps; i++) {
-        if (set->bitmaps[i].drop == BF_DROP_NONE) /* a newer peer may know more reasons */
+        if (drops[i] ==
+            BF_DROP_NATIVE) /* it is there: no reason why it could not be carried counts */
+            set->bitmaps[i].drop = BF_DROP_NATIVE;
+        else if (set->bitmaps[i].drop == BF_DROP_NONE) /* a newer peer may know more reasons */
             set->bitmaps[i].drop = drops[i] < BF_NR_DROPS ? drops[i] : (uint8_t)BF_DROP_PROTOCOL;
     }
 }

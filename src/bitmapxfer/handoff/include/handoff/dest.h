@@ -26,6 +26,11 @@
  * all final names in place and takes the temporaries away; so, when its answer is lost, the
  * temporaries tell what happened, and it is never sent twice.
  *
+ * Where QEMU may bring a bitmap by itself (@native: a shared image, its own stream), one of the
+ * final name that is there when the guest runs is judged first.  Proven, it stays, with the drop
+ * NATIVE; else it is replaced by ours, or goes, unless it surely came with this move and nothing is
+ * there to judge it by (NATIVE_UNPROVEN).
+ *
  * Pure, and pumped like the source's machine: see handoff/source.h.
  */
 #ifndef HANDOFF_DEST_H
@@ -97,6 +102,12 @@ enum bf_dest_fact_kind {
 enum {
     BF_FOUND_SNAPSHOT = 1, /* the temporary of this epoch, with the announced count and digest */
     BF_FOUND_FINAL = 2,    /* a bitmap of the final name */
+    BF_FOUND_DELTA = 4,    /* recording ones: the delta of this epoch for its disk, checked */
+    /* Of a final name where QEMU may have brought the bitmap itself (@native): */
+    BF_FOUND_NATIVE = 8, /* consistent, recording and granularity as offered, and it has all that is
+                            in SNAPSHOT and, for recording ones, in DELTA, as far as found */
+    BF_FOUND_FRESH = 16, /* it came with this move: from the image that both have open, or there was
+                           none of that name in the image when the offer was surveyed */
 };
 
 struct bf_dest_fact {
@@ -140,6 +151,10 @@ enum bf_dest_wish_kind {
     BF_DEST_INSPECT, /* query-named-block-nodes, query-status, x-debug-block-dirty-bitmap-sha256.
                         SURVEYING_OFFER: @drops for what cannot be placed here (NODE_MISSING,
                         SIZE_MISMATCH, FORMAT_UNSUPPORTED, NAME_RESERVED).  RESUMING: the same, too.
+                        SURVEYING, SURVEYING_UNDO: also what QEMU has
+                        brought: one transaction makes NATIVE = final and UNITED = final + SNAPSHOT
+                        (+ DELTA); of equal digest, nothing is missing in the final one, whatever
+                        the guest writes meanwhile.
                         -> INSPECTED */
     BF_DEST_REMOVE_STALE, /* remove the bitmaps of bf_dest_is_stale(): a former visit left them, and
                              what was written since is not in them.  -> DONE, REFUSED, UNKNOWN */

@@ -5,7 +5,8 @@
 
 /** X(NAME, sentence).  Add at the end (journals and words between helpers hold the number); never
  *  rename.  The consequence is always the same: no bitmap of that name at the destination, so the
- *  next backup that needs it is a full one. */
+ *  next backup that needs it is a full one.  Except for the two that begin with NATIVE: there is
+ *  one, which was neither made nor touched by bitferry. */
 #define BF_DROPS(X)                                                                                \
     X(NONE, "carried")                                                                             \
     X(BITMAP_VANISHED, "the bitmap was removed on the source during the move")                     \
@@ -51,7 +52,8 @@
     X(CHAIN_MISMATCH, "the images below are not the same at the destination")                      \
     X(CHAIN_GAP, "an image of the chain was written to without this bitmap")                       \
     X(NO_PAUSE, "nobody says when the guest is paused, so what it writes last would be missed")    \
-    X(NATIVE_UNPROVEN, "QEMU brought a bitmap of this name, but it could not be proven")
+    X(NATIVE, "QEMU itself has brought the bitmap, and it was proven: bitferry stands aside")      \
+    X(NATIVE_UNPROVEN, "QEMU itself has brought the bitmap, but nothing was there to prove it by")
 
 enum bf_drop {
 #define BF_ENUM(name, sentence) BF_DROP_##name,

@@ -25,6 +25,8 @@ enum bf_temporary_kind {
     BF_TEMPORARY_SNAPSHOT, /* both sides, index of the bitmap; disabled */
     BF_TEMPORARY_DELTA, /* both sides, index of the disk; records on the source until it is read */
     BF_TEMPORARY_TRACKER, /* destination, index of the disk; recording */
+    BF_TEMPORARY_NATIVE, /* destination, index of the bitmap: what QEMU brought, and the same ... */
+    BF_TEMPORARY_UNITED, /* ... with the snapshot and the delta: equal if nothing is missing */
     BF_NR_TEMPORARY_KINDS
 };
 

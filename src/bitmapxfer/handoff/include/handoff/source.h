@@ -175,9 +175,10 @@ enum bf_source_wish_kind {
                           inactivation and forgets them), BITMAP_UNSEEN where neither can be had.
                           -> INSPECTED with @drops, about bitmaps that are not dropped yet */
     BF_SOURCE_RETIRE,  /* remove the source's own copies of all offered bitmaps (dropped ones too:
-                          they  miss what the guest writes from now on): in QEMU if it lives, else in
-                          the  image, else a tombstone in the manifest.  Repeatable.  -> DONE,
-                          UNKNOWN  (again), REFUSED (copies are left: reported) */
+                          they miss what the guest writes from now on): in QEMU if it lives, else in
+                          the image (never in one that the destination has open too), else a
+                          tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again), REFUSED
+                          (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving, remove every bitmap of ours from QEMU in one transaction,
                           delete   carriers.  With no QEMU there is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */

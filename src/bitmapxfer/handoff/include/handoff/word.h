@@ -81,6 +81,7 @@ enum bf_handoff_kind {
 struct bf_handoff_bitmap {
     uint16_t disk;   /* index of the disk in the offer */
     bool recording;  /* as offered */
+    bool native;     /* destination: QEMU may bring it by itself (shared image, its own stream) */
     uint8_t drop;    /* enum bf_drop */
     uint8_t flags;   /* private */
     uint8_t offered; /* private: @drop as the driver filled it in */
