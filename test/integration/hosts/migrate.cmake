@@ -4,4 +4,10 @@ if(TARGET bf_libvirt)
   foreach(part copied shared fails)
     bf_integration_test(hosts/migrate_${part} TIMEOUT 600)
   endforeach()
+
+  add_executable(bridge-probe hosts/bridge_probe.c)
+  target_link_libraries(bridge-probe PRIVATE bf_libvirt bf_qmp)
+  set_target_properties(bridge-probe PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  bf_integration_test(hosts/bridge TIMEOUT 120)
 endif()
