@@ -93,6 +93,10 @@ hosts_configure() {
 	namespaces = []
 	stdio_handler = "file"
 	EOT
+    # The hook as it is installed, but for the program's place; libvirt gives it no environment
+    sed "s|/usr/libexec/bitferry|$BF_BUILD|" "$hosts_source/../../deploy/hooks/qemu.d/bitferry" \
+        >"$etc/libvirt/hooks/qemu.d/bitferry"
+    chmod +x "$etc/libvirt/hooks/qemu.d/bitferry"
     cp "$HOSTS/pki/ca-cert.pem" "$etc/pki/bitferry/"
     hosts_certificate server "$1"
     hosts_certificate client "$1"
