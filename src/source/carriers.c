@@ -1,5 +1,5 @@
 /* The folder of a move's carriers: in memory (carrier_dir), because QEMU stands still while it
- * writes them, and with a name that nobody can guess, because it is where others may write too. */
+ * writes them, and with a name that nobody can guess, because others may write to carrier_dir. */
 #include "drive.h"
 
 #include <errno.h>
@@ -26,38 +26,58 @@ void source_carrier_path(const struct source_drive *drive, enum bf_round round, 
                    drive->config->carrier_dir, drive->move->id, round_name(round), (unsigned)index);
 }
 
-void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES])
+static void qemu_folder_path(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES])
 {
-    (void)snprintf(buf, SOURCE_PATH_BYTES, "%s/bitferry-%s/nbd.sock", drive->config->carrier_dir,
+    (void)snprintf(buf, SOURCE_PATH_BYTES, "%s/bitferry-%s/qemu", drive->config->carrier_dir,
                    drive->move->id);
 }
 
-/* QEMU of another user enters by the folder's name, and opens only what was given to it; the socket
- * for block status it makes itself. */
-static mode_t mode_for(const struct source_drive *drive)
+void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES])
 {
-    const struct bf_live_identity *qemu = bf_live_identity(bf_qemu_live(drive->qemu));
-
-    return qemu->pid != 0 && qemu->uid != geteuid() && qemu->uid != 0 ? 0711 : 0700;
+    (void)snprintf(buf, SOURCE_PATH_BYTES, "%s/bitferry-%s/qemu/nbd", drive->config->carrier_dir,
+                   drive->move->id);
 }
 
-int source_carriers_begin(struct source_drive *drive, struct bf_error *err)
+/* After a restart it may be there. */
+static int make_folder(const char *path, struct bf_error *err)
 {
-    mode_t mode = mode_for(drive);
-    char path[SOURCE_PATH_BYTES];
     struct stat st;
 
-    folder_path(drive, path);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return bf_error_set_errno(err, errno, "cannot make the folder %s (carrier_dir)", path);
     if (lstat(path, &st) < 0)
         return bf_error_set_errno(err, errno, "cannot look at the folder %s", path);
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-        return bf_error_set(err, BF_E_PERMISSION, "%s is not this daemon's folder: remove it",
-                            path);
-    if (chmod(path, mode) < 0) /* the umask of a daemon lets nobody in */
-        return bf_error_set_errno(err, errno, "cannot open the folder %s for QEMU", path);
+    if (!S_ISDIR(st.st_mode))
+        return bf_error_set(err, BF_E_PERMISSION, "%s is no folder: remove it", path);
     return 0;
+}
+
+/* A QEMU of another user passes through our folder, opens the files that are given to it, and has a
+ * folder of its own to put a socket into. */
+static int admit(const char *path, const char *qemu_path, const struct bf_live_identity *qemu,
+                 struct bf_error *err)
+{
+    if (qemu->pid == 0 || qemu->uid == geteuid() || geteuid() != 0)
+        return 0;
+    if (chmod(path, 0711) < 0)
+        return bf_error_set_errno(err, errno, "cannot open the folder %s for QEMU", path);
+    if (lchown(qemu_path, qemu->uid, qemu->gid) < 0)
+        return bf_error_set_errno(err, errno, "cannot give %s to QEMU's user", qemu_path);
+    return 0;
+}
+
+int source_carriers_begin(struct source_drive *drive, struct bf_error *err)
+{
+    char path[SOURCE_PATH_BYTES];
+    char qemu_path[SOURCE_PATH_BYTES];
+    int r;
+
+    folder_path(drive, path);
+    qemu_folder_path(drive, qemu_path);
+    r = make_folder(path, err);
+    if (r == 0)
+        r = make_folder(qemu_path, err);
+    return r < 0 ? r : admit(path, qemu_path, bf_live_identity(bf_qemu_live(drive->qemu)), err);
 }
 
 void source_carriers_delete(struct source_drive *drive)
@@ -74,6 +94,8 @@ void source_carriers_delete(struct source_drive *drive)
     }
     source_carrier_socket(drive, path);
     (void)unlink(path);
+    qemu_folder_path(drive, path);
+    (void)rmdir(path);
     folder_path(drive, path);
     (void)rmdir(path);
 }

@@ -17,6 +17,8 @@
 #include "drive/words.h"
 #include "handoff/source.h"
 
+#include <stdatomic.h>
+
 struct source_reading;
 
 struct source_drive {
@@ -40,7 +42,8 @@ struct source_drive {
     struct bf_server *server;
     uv_timer_t tick;
     uv_timer_t again; /* what was busy is tried again */
-    uv_work_t work;   /* files are read and written in a thread */
+    uv_work_t work;   /* what blocks is done in a thread */
+    atomic_bool work_stop;
     unsigned nr_open; /* timers, work, processes: until the drive can be freed */
 
     /* The wish that is out.  An operation that was begun for an older one is let come to its end
@@ -155,6 +158,7 @@ enum { SOURCE_PATH_BYTES = 512 };
 int source_carriers_begin(struct source_drive *drive, struct bf_error *err);
 void source_carrier_path(const struct source_drive *drive, enum bf_round round, uint32_t index,
                          char buf[SOURCE_PATH_BYTES]);
+/** For an NBD server of QEMU; in a folder of QEMU's own user. */
 void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES]);
 void source_carriers_delete(struct source_drive *drive);
 

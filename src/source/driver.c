@@ -139,6 +139,7 @@ void source_closed_one(struct source_drive *drive)
     bf_offer_release(&drive->offer);
     free(drive->disks);
     free(drive->drops);
+    free(drive->reading);
     if (drive->closed)
         drive->closed(drive->move);
     free(drive);
@@ -150,6 +151,7 @@ static void free_drive(struct bf_move *move, void (*closed)(struct bf_move *move
 
     drive->freed = true;
     drive->closed = closed;
+    atomic_store(&drive->work_stop, true);
     if (drive->qemu)
         bf_qemu_free(drive->qemu);
     source_hang_up(drive);

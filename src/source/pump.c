@@ -88,6 +88,7 @@ void source_try_wish(struct source_drive *drive)
     if (drive->busy) {
         if (drive->op)
             bf_live_op_stop(drive->op);
+        atomic_store(&drive->work_stop, true);
         return;
     }
     if (!bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
@@ -171,6 +172,7 @@ void source_work(struct source_drive *drive, void (*work)(struct source_drive *d
     drive->work_step = work;
     drive->work_then = step;
     drive->work.data = drive;
+    atomic_store(&drive->work_stop, false);
     drive->nr_open++;
     (void)uv_queue_work(drive->loop, &drive->work, do_work, after_work);
 }
