@@ -59,9 +59,9 @@ complete() {
     wait_for 60 migration_ended dest
     if [ "$guest" = paused ]; then
         wait_for 60 is paused run_state dest
-    else
-        wait_for 60 is running run_state dest
+        qmp dest cont
     fi
+    wait_for 60 is running run_state dest
     busy dest 50
 }
 
@@ -202,4 +202,5 @@ helpers_copied
 busy source 42
 way_migrate
 finish
-helpers_report "$(report)"
+found=$(report)
+helpers_report "$found"
