@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_SOCKET, NR_EXPECT_OPTIONS };
-enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, NR_START_OPTIONS };
+enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, OPT_HANDOVER, NR_START_OPTIONS };
 
 #define PLAN_OPTIONS                                                                               \
     [OPT_VM] = {.name = "vm",                                                                      \
@@ -47,6 +47,13 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                   .placeholder = "HOW",
                   .kind = BF_ARGUMENT_TEXT,
                   .help = "how the bits are got out of QEMU: *auto*, *spill* or *block-status*"},
+    [OPT_HANDOVER] = {.name = "handover",
+                      .placeholder = "KIND",
+                      .kind = BF_ARGUMENT_TEXT,
+                      .help = "*tracker* where QEMU mirrors the disks, which *auto* is too; "
+                              "*freeze* where they are copied by other means: then what is written "
+                              "last travels while the machine is paused (*bitferry wait --for "
+                              "frozen*)"},
 };
 
 /* The daemon has another working folder. */
@@ -93,10 +100,11 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
 
     if (!qmp)
         return bf_error_set_errno(err, errno, "cannot tell the working folder");
-    request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "op", args->command->name, "vm",
+    request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "op", args->command->name, "vm",
                         bf_option_value(args, OPT_VM), "uuid", bf_option_value(args, OPT_UUID),
                         "qmp", qmp, "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
-                        start ? bf_option_value(args, OPT_READ) : NULL);
+                        start ? bf_option_value(args, OPT_READ) : NULL, "handover",
+                        start ? bf_option_value(args, OPT_HANDOVER) : NULL);
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
     r = put_disks(args, request, err);

@@ -73,7 +73,8 @@ static int make_offer(struct source_drive *drive, const struct bf_live_survey *s
         return r;
     if (!bf_hex_decode(drive->move->id, BF_MOVE_ID_BYTES, offer->move_id))
         return bf_error_set(err, BF_E_INVALID, "'%s' is no id of a move", drive->move->id);
-    offer->kind = BF_HANDOFF_TRACKER;
+    offer->kind =
+        drive->move->plan.handover == BF_HANDOVER_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
     for (uint32_t i = 0; i < survey->nr_disks; i++)
         whole = fill_disk(offer, i, &survey->disks[i], &at) && whole;
     return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");

@@ -12,12 +12,18 @@ static const char *const read_methods[BF_NR_READ_METHODS] = {
     [BF_READ_BLOCK_STATUS] = "block-status",
 };
 
+static const char *const handovers[BF_NR_HANDOVERS] = {
+    [BF_HANDOVER_AUTO] = "auto",
+    [BF_HANDOVER_TRACKER] = "tracker",
+    [BF_HANDOVER_FREEZE] = "freeze",
+};
+
 static const struct {
     const char *name;
     bool source_only;
 } keys[] = {
-    {"vm", false},    {"uuid", false}, {"qmp", false},
-    {"disks", false}, {"peer", true},  {"read", true},
+    {"vm", false},  {"uuid", false}, {"qmp", false},     {"disks", false},
+    {"peer", true}, {"read", true},  {"handover", true},
 };
 
 static bool printable(const char *text)
@@ -94,24 +100,44 @@ static int read_peer(const json_t *object, struct bf_plan *plan, struct bf_error
     return r;
 }
 
-static int read_read(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+/* One of three words, the first of them the default. */
+static int read_choice(const json_t *object, const char *key, const char *const words[3],
+                       unsigned *ret_choice, struct bf_error *err)
 {
     const char *text = NULL;
     int r;
 
-    if (!json_object_get(object, "read"))
+    *ret_choice = 0;
+    if (!json_object_get(object, key))
         return 0;
-    r = get_text(object, "read", 16, &text, err);
-    for (enum bf_read_method method = BF_READ_AUTO; r == 0 && method < BF_NR_READ_METHODS;
-         method++) {
-        if (strcmp(read_methods[method], text) == 0) {
-            plan->read = method;
+    r = get_text(object, key, 16, &text, err);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *ret_choice = i;
             return 0;
         }
     }
-    return r < 0 ? r
-                 : bf_error_set(err, BF_E_INVALID,
-                                "'read' is auto, spill or block-status, not '%s'", text);
+    return bf_error_set(err, BF_E_INVALID, "'%s' is %s, %s or %s, not '%s'", key, words[0],
+                        words[1], words[2], text);
+}
+
+_Static_assert((int)BF_NR_READ_METHODS == 3 && (int)BF_NR_HANDOVERS == 3, "three words each");
+
+static int read_source_keys(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    unsigned method = 0;
+    unsigned handover = 0;
+    int r = read_peer(object, plan, err);
+
+    if (r == 0)
+        r = read_choice(object, "read", read_methods, &method, err);
+    if (r == 0)
+        r = read_choice(object, "handover", handovers, &handover, err);
+    plan->read = (enum bf_read_method)method;
+    plan->handover = (enum bf_handover)handover;
+    return r;
 }
 
 static int check_disk(const struct bf_plan *plan, const struct bf_plan_disk *disk,
@@ -182,9 +208,7 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
     if (r == 0)
         r = read_socket(object, plan, err);
     if (r == 0 && with_peer)
-        r = read_peer(object, plan, err);
-    if (r == 0 && with_peer)
-        r = read_read(object, plan, err);
+        r = read_source_keys(object, plan, err);
     if (r == 0)
         r = read_disks(object, plan, err);
     return r;
@@ -243,7 +267,9 @@ bool bf_plan_to_json(const struct bf_plan *plan, json_t *object)
            json_object_set_new(object, "qmp", json_string(plan->qmp)) == 0 &&
            (!plan->peer ||
             (json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
-             json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0)) &&
+             json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
+             json_object_set_new(object, "handover", json_string(handovers[plan->handover])) ==
+                 0)) &&
            json_object_set_new(object, "disks", disks_to_json(plan)) == 0;
 }
 

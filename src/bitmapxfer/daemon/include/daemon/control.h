@@ -1,8 +1,9 @@
 /** The local control protocol: one JSON object a line, each way, over a Unix socket.
  *
  *     -> {"schema":1,"op":"start","vm":V,"uuid":U,"qmp":SOCKET,"peer":HOST[,"read":HOW]
+ *         [,"handover":KIND]
  *         [,"disks":[{"name":D,"node":N},...]]}              (bitferry-source)
- *     -> {"schema":1,"op":"expect", the same without peer and read}   (bitferry-dest)
+ *     -> {"schema":1,"op":"expect", the same without these three}   (bitferry-dest)
  *     <- {"schema":1,"ok":true,"id":ID,"existing":false}
  *     -> {"schema":1,"op":"list"}
  *     -> {"schema":1,"op":"status"[,"id":ID][,"watch":true]}

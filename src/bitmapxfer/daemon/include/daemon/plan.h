@@ -27,6 +27,14 @@ enum bf_read_method {
     BF_NR_READ_METHODS,
 };
 
+/** How what is written after the snapshots is caught (DESIGN.md, "The hand-over"). */
+enum bf_handover {
+    BF_HANDOVER_AUTO,    /* tracker */
+    BF_HANDOVER_TRACKER, /* the storage is mirrored, through QEMU's nodes at the destination */
+    BF_HANDOVER_FREEZE,  /* it is copied by other means: the last writes travel at the pause */
+    BF_NR_HANDOVERS,
+};
+
 struct bf_plan_disk {
     char *name;
     char *node; /* QEMU's node name */
@@ -38,6 +46,7 @@ struct bf_plan {
     char *qmp;                         /* path of QEMU's QMP socket, absolute */
     char *peer; /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
     enum bf_read_method read;
+    enum bf_handover handover;
     struct bf_plan_disk *disks; /* none: the driver asks QEMU */
     size_t nr_disks;
 };
@@ -45,7 +54,8 @@ struct bf_plan {
 void bf_plan_release(struct bf_plan *plan);
 
 /** @object may come from anyone; keys that are not a plan's are the caller's to judge.  @with_peer:
- *  a source's plan, which needs a peer and may choose `read`; else both are refused.  Errors:
+ *  a source's plan, which needs a peer and may choose `read` and
+ *  `handover`; else these are refused.  Errors:
  *  INVALID, LIMIT, NO_MEMORY; *ret_plan is then empty. */
 int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
                       struct bf_error *err);
