@@ -5,8 +5,11 @@
 #include "carrier/reader.h"
 #include "daemon/log.h"
 #include "daemon/process.h"
+#include "live/activate.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- in the images, one bitmap after the other --- */
 
@@ -131,10 +134,51 @@ static void on_found(void *ctx, const struct bf_live_measure *measures, uint32_t
         source_doubt(drive);
 }
 
+static void on_activated(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    char path[SOURCE_PATH_BYTES];
+
+    source_carrier_socket(drive, path);
+    (void)unlink(path);
+    if (!source_op_ended(drive))
+        return;
+    if (end == BF_LIVE_REFUSED) {
+        bf_log(BF_LOG_WARNING, "move %s: removing the source's copies: %s", drive->move->id,
+               err->text);
+        source_answer(drive, BF_SOURCE_REFUSED);
+    } else if (end == BF_LIVE_UNKNOWN || source_measure_own(drive, false, on_found) < 0) {
+        source_doubt(drive);
+    }
+}
+
+/* The images are changed by the QEMU that has them open, as long as there is one: removed behind
+ * its back, they would make it read a directory of bitmaps that is not there any more (seen on 7.2:
+ * query-named-block-nodes fails). */
+static int activate(struct source_drive *drive)
+{
+    const struct bf_offer *offer = &drive->offer;
+    BF_CLEANUP(bf_freep) const char **nodes = calloc(offer->nr_disks + 1U, sizeof *nodes);
+    char path[SOURCE_PATH_BYTES];
+    int r = nodes ? source_carriers_begin(drive, NULL) : -1;
+
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        nodes[i] = offer->disks[i].node;
+    source_carrier_socket(drive, path);
+    (void)unlink(path);
+    r = bf_live_activate(bf_qemu_live(drive->qemu), nodes, offer->nr_disks, path,
+                         BF_QEMU_DEADLINE_MS, on_activated, drive, NULL);
+    if (r == 0)
+        source_op_began(drive);
+    return r;
+}
+
 void source_retire(struct source_drive *drive)
 {
     if (!bf_qemu_live(drive->qemu))
         retire_next_stored(drive);
-    else if (source_measure_own(drive, false, on_found) < 0)
+    else if (activate(drive) < 0)
         source_doubt(drive);
 }
