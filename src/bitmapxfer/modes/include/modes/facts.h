@@ -43,7 +43,7 @@ struct bf_disk_facts {
     const char *serial; /* of the guest's device */
     const char *alias;  /* in the migration stream, where bitmaps of this disk would go by it */
     const char *mirror; /* source: the export that a mirror job of this disk writes to */
-    const char *export; /* destination: a writable export of the node */
+    const char *export; /* destination: an NBD export of the node, or above it, by its id */
     bool mirrored;      /* source: such a job is there, @mirror known or not */
     bool named;         /* a person said that this is the disk: its name is proof enough */
     enum bf_mode wish;  /* source */

@@ -1,0 +1,27 @@
+/** From QEMU's answers to the document. */
+#ifndef FACTS_PRIVATE_H
+#define FACTS_PRIVATE_H
+
+#include "facts/facts.h"
+
+struct bf_answers {
+    const json_t *devices, *nodes, *graph, *jobs, *exports, *capabilities, *parameters;
+};
+
+/** NULL: no memory. */
+json_t *bf_facts_assemble(const struct bf_answers *answers, const struct bf_live_disk_wish *disks,
+                          uint32_t nr_disks);
+
+/** The node below @node in its chain of backing files, or NULL. */
+const char *bf_graph_backing(const json_t *graph, const char *node);
+
+/** The node that the mirror of @node writes to, or NULL. */
+const char *bf_graph_mirror_target(const json_t *graph, const json_t *jobs, const char *node);
+
+/** Does @upper stand on @lower, or is it the same? */
+bool bf_graph_reaches(const json_t *graph, const char *upper, const char *lower);
+
+const json_t *bf_list_find(const json_t *list, const char *key, const char *value);
+const char *bf_json_text(const json_t *object, const char *key);
+
+#endif
