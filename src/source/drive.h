@@ -21,6 +21,20 @@
 
 struct source_reading;
 
+/** The record that is being written, and the one that waits. */
+struct source_journal {
+    uv_work_t work;
+    struct source_drive *drive;
+    uint32_t ticket;
+    enum bf_mark mark;
+    uint8_t *bytes;
+    size_t nr_bytes;
+    struct bf_error err;
+    bool busy;
+    bool waits;
+    struct bf_source_wish next;
+};
+
 struct source_drive {
     struct bf_move *move;
     uv_loop_t *loop;
@@ -38,6 +52,7 @@ struct source_drive {
     struct bf_qemu *qemu;
     struct bf_rpc_peer *peer;
     bool peer_open;
+    bool heard; /* a word of this move, ever */
     uint64_t peer_lost_ms;
     struct bf_server *server;
     uv_timer_t tick;
@@ -63,6 +78,8 @@ struct source_drive {
     void (*again_step)(struct source_drive *drive);
     void (*work_step)(struct source_drive *drive);
     void (*work_then)(struct source_drive *drive);
+
+    struct source_journal journal;
 
     uint64_t said_ms;  /* the last word */
     uint64_t state_ms; /* when the machine came into its state */
@@ -144,6 +161,10 @@ void source_start_watch(struct source_drive *drive);
 
 /** Where the guest is, from the answers to query-migrate and query-status. */
 enum bf_source_guest source_guest_of(const char *migration, const char *run_state);
+
+/* --- journal.c --- */
+
+void source_journal(struct source_drive *drive, const struct bf_source_wish *wish);
 
 /* --- phases.c --- */
 

@@ -5,6 +5,7 @@
 #include "carrier/reader.h"
 #include "daemon/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,10 +139,62 @@ int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_me
     return r;
 }
 
-void source_examine(struct source_drive *drive)
+/* --- bitmaps that nobody knew of --- */
+
+static bool is_offered(const struct source_drive *drive, uint32_t disk, const char *name)
 {
-    if (bf_qemu_live(drive->qemu) && source_measure_own(drive, true, on_measured) == 0)
-        return;
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (drive->offer.states[i].disk == disk && strcmp(drive->offer.bitmaps[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void report_appeared(struct source_drive *drive, uint32_t disk, const char *name)
+{
+    struct bf_move_row *row = bf_move_row(drive->move, drive->offer.disks[disk].name, name);
+    char text[256];
+
+    (void)snprintf(text, sizeof text, "%s: %s; the next backup that needs it must be a full one",
+                   bf_drop_name(BF_DROP_BITMAP_APPEARED), bf_drop_text(BF_DROP_BITMAP_APPEARED));
+    if (row)
+        bf_move_row_drop(row, bf_drop_code(BF_DROP_BITMAP_APPEARED), text);
+}
+
+static void look_for_new_ones(struct source_drive *drive, const struct bf_live_survey *seen)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        const struct bf_live_disk *disk = bf_live_survey_disk(seen, drive->offer.disks[i].name);
+
+        for (uint32_t j = 0; disk && j < disk->nr_bitmaps; j++) {
+            const char *name = disk->bitmaps[j].name;
+
+            if (!bf_temporary_name_reserved(name) && !is_offered(drive, i, name))
+                report_appeared(drive, i, name);
+        }
+    }
+}
+
+static void look_only_into_images(struct source_drive *drive)
+{
     memset(drive->drops, BF_DROP_BITMAP_UNSEEN, drive->offer.nr_bitmaps);
     look_into_images(drive);
+}
+
+static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (!err)
+        look_for_new_ones(drive, seen);
+    if (!bf_qemu_live(drive->qemu) || source_measure_own(drive, true, on_measured) < 0)
+        look_only_into_images(drive);
+}
+
+void source_examine(struct source_drive *drive)
+{
+    if (!bf_qemu_live(drive->qemu) || source_look(drive, on_seen) < 0)
+        look_only_into_images(drive);
 }

@@ -1,7 +1,6 @@
 /* Facts go into the machine, its wishes come out and are carried out, one at a time. */
 #include "drive.h"
 
-#include "base/fail_point.h"
 #include "daemon/log.h"
 
 #include <string.h>
@@ -43,8 +42,13 @@ static void end_by_outcome(struct source_drive *drive)
     bf_offer_report(&drive->offer, drive->move, carried, carried ? "ended" : "given up");
     if (!carried)
         explain(drive, &err);
+    if (carried && machine->copies_left)
+        (void)bf_error_set(&err, BF_E_IMAGE_IN_USE,
+                           "all went well, but copies of the bitmaps are left in the images here, "
+                           "and miss what the guest writes from now on: remove them with 'qemu-img "
+                           "bitmap --remove' once QEMU has ended");
     if (carried)
-        source_end(drive, BF_MOVE_COMMITTED, NULL);
+        source_end(drive, BF_MOVE_COMMITTED, machine->copies_left ? &err : NULL);
     else
         source_end(drive, aborted ? BF_MOVE_ABORTED : BF_MOVE_FAILED, &err);
 }
@@ -179,34 +183,12 @@ void source_work(struct source_drive *drive, void (*work)(struct source_drive *d
 
 /* --- the machine --- */
 
-static void journal(struct source_drive *drive, const struct bf_source_wish *wish)
-{
-    struct bf_source_fact fact = {.kind = BF_SOURCE_DONE, .ticket = wish->ticket};
-    struct bf_error err = BF_ERROR_INIT;
-
-    if (bf_ledger_put_record(drive->move->folder, &wish->record, &drive->offer, &err) < 0) {
-        bf_log(BF_LOG_ERROR, "move %s: %s", drive->move->id, err.text);
-        fact.kind = BF_SOURCE_REFUSED;
-    } else if (wish->record.mark == BF_MARK_BEGUN) {
-        bf_fail_point("source.begun");
-    } else if (wish->record.mark == BF_MARK_SEALED) {
-        bf_fail_point("source.sealed");
-    } else if (wish->record.mark == BF_MARK_COMMITTED) {
-        bf_fail_point("source.committed");
-    } else if (wish->record.mark == BF_MARK_ABORTING) {
-        bf_fail_point("source.aborting");
-    } else if (wish->record.mark == BF_MARK_ENDED) {
-        bf_fail_point("source.ended");
-    }
-    (void)bf_source_feed(&drive->machine, &fact, NULL);
-}
-
 static void grant(struct source_drive *drive, const struct bf_source_wish *wish)
 {
     if (wish->kind == BF_SOURCE_SAY) {
         source_say(drive, &wish->word);
     } else if (wish->kind == BF_SOURCE_JOURNAL) {
-        journal(drive, wish);
+        source_journal(drive, wish);
     } else {
         drive->wish = *wish;
         drive->wish_open = true;

@@ -111,6 +111,7 @@ static void on_word(void *ctx, const Bitferry__Envelope *envelope)
         bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
         return;
     }
+    drive->heard = true;
     source_feed(drive, &fact);
 }
 
@@ -189,11 +190,25 @@ static bool is_overdue(const struct source_drive *drive)
     uint64_t now_ms = uv_now(drive->loop);
     uint64_t in_state_ms = now_ms - drive->state_ms;
 
-    if (state == BF_SOURCE_ABORTING && (is_lasting(drive->why.code) || in_state_ms > FAREWELL_MS))
+    if (state == BF_SOURCE_ABORTING &&
+        (!drive->heard || is_lasting(drive->why.code) || in_state_ms > FAREWELL_MS))
         return true;
     if (state == BF_SOURCE_OFFERING)
         return in_state_ms > drive->config->expect_timeout_s * 1000;
     return !drive->peer_open && now_ms - drive->peer_lost_ms > drive->config->peer_timeout_s * 1000;
+}
+
+static void explain_silence(struct source_drive *drive)
+{
+    if (drive->machine.state != BF_SOURCE_OFFERING || drive->why.code != BF_E_NONE)
+        return;
+    if (drive->peer_open)
+        (void)bf_error_set(&drive->why, BF_E_DEADLINE,
+                           "bitferry-dest on %s was not told of the machine ('bitferry expect')",
+                           drive->host);
+    else
+        (void)bf_error_set(&drive->why, BF_E_PEER, "no bitferry-dest answers on %s port %u",
+                           drive->host, (unsigned)drive->port);
 }
 
 static void look_at_clock(struct source_drive *drive)
@@ -201,13 +216,15 @@ static void look_at_clock(struct source_drive *drive)
     enum bf_source_state state = drive->machine.state;
     uint64_t now_ms = uv_now(drive->loop);
 
-    if (awaits_word(state) && is_overdue(drive))
+    if (awaits_word(state) && is_overdue(drive)) {
+        explain_silence(drive);
         source_tell(drive, BF_SOURCE_DEADLINE);
-    else if (awaits_word(state) && now_ms - drive->said_ms > NUDGE_MS)
+    } else if (awaits_word(state) && now_ms - drive->said_ms > NUDGE_MS) {
         source_tell(drive, BF_SOURCE_NUDGE);
-    else if (state == BF_SOURCE_DRAINING &&
-             now_ms - drive->state_ms > drive->config->drain_timeout_s * 1000)
+    } else if (state == BF_SOURCE_DRAINING &&
+               now_ms - drive->state_ms > drive->config->drain_timeout_s * 1000) {
         source_tell(drive, BF_SOURCE_TOO_BUSY);
+    }
 }
 
 void source_on_tick(uv_timer_t *timer)

@@ -24,14 +24,14 @@ int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
     return r < 0 ? r : bf_move_folder_append(folder, kind, frame, nr_bytes, err);
 }
 
-int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *record,
-                         const struct bf_offer *offer, struct bf_error *err)
+uint8_t *bf_ledger_pack_record(const struct bf_record *record, const struct bf_offer *offer,
+                               size_t *ret_nr_bytes)
 {
     size_t nr_bytes = RECORD_HEAD_BYTES + offer->nr_bitmaps;
-    BF_CLEANUP(bf_freep) uint8_t *bytes = calloc(1, nr_bytes);
+    uint8_t *bytes = calloc(1, nr_bytes);
 
     if (!bytes)
-        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
+        return NULL;
     bytes[0] = RECORD_VERSION;
     bytes[1] = (uint8_t)record->mark;
     bytes[2] = (uint8_t)record->outcome;
@@ -42,6 +42,18 @@ int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *
                          (record->published ? FLAG_PUBLISHED : 0));
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         bytes[RECORD_HEAD_BYTES + i] = offer->states[i].drop;
+    *ret_nr_bytes = nr_bytes;
+    return bytes;
+}
+
+int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *record,
+                         const struct bf_offer *offer, struct bf_error *err)
+{
+    size_t nr_bytes = 0;
+    BF_CLEANUP(bf_freep) uint8_t *bytes = bf_ledger_pack_record(record, offer, &nr_bytes);
+
+    if (!bytes)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
     return bf_move_folder_append(folder, BF_LEDGER_RECORD, bytes, nr_bytes, err);
 }
 

@@ -19,6 +19,10 @@ int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
                         const Bitferry__Envelope *envelope, Bitferry__Role sender,
                         struct bf_error *err);
 
+/** The payload of a RECORD, to be freed by the caller; NULL: no memory. */
+uint8_t *bf_ledger_pack_record(const struct bf_record *record, const struct bf_offer *offer,
+                               size_t *ret_nr_bytes);
+
 int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *record,
                          const struct bf_offer *offer, struct bf_error *err);
 
