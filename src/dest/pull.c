@@ -1,6 +1,7 @@
 /* PULL: fetch what was announced into carriers of the destination's size, and check it. */
 #include "drive.h"
 
+#include "base/fail_point.h"
 #include "daemon/log.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static void on_progress(void *ctx, uint32_t index, uint64_t done, uint64_t total
     struct dest_drive *drive = ctx;
     struct bf_move_row *row;
 
+    bf_fail_point("dest.pulling");
     if (drive->wish.round == BF_ROUND_DELTA)
         return;
     row = bf_move_row(drive->move, drive->offer.disks[dest_disk_of(drive, index)].name,
