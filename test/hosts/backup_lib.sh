@@ -55,3 +55,34 @@ backup_restores() {
     done
     hosts_run "$host" qemu-img compare -q "$below" "$disk"
 }
+
+# backup_pull HOST NAME FILE SINCE TARGET: read what has changed since the checkpoint over NBD, and write it
+# into FILE, which is the last backup
+backup_pull() {
+    local host=$1 name=$2 file=$3 since=$4 target=$5
+    cat >"$HOSTS/shared/pull.xml" <<-EOT
+	<domainbackup mode='pull'><incremental>$since</incremental>
+	  <server transport='unix' socket='/run/pull.sock'/>
+	  <disks><disk name='$target' backup='yes' type='file' exportname='pull' exportbitmap='changed'>
+	    <driver type='qcow2'/><scratch file='$file.scratch'/></disk></disks>
+	</domainbackup>
+	EOT
+    hosts_run "$host" rm -f "$file.scratch"
+    hosts_run "$host" virsh -q backup-begin "$name" "$SHARED/pull.xml" >/dev/null || return
+    pull_changed "$host" "$file"
+    hosts_run "$host" virsh -q domjobabort "$name" # so a pull ends
+}
+
+# pull_changed HOST FILE
+pull_changed() {
+    local offset length uri='nbd+unix:///pull?socket=/run/pull.sock'
+    hosts_run "$1" nbdinfo --map=qemu:dirty-bitmap:changed --json "$uri" |
+        jq -r '.[] | select(.type == 1) | "\(.offset) \(.length)"' >"$HOSTS/shared/changed"
+    [ -s "$HOSTS/shared/changed" ] || hosts_fail "nothing has changed" || return
+    while read -r offset length; do
+        hosts_run "$1" qemu-img convert -n \
+            --image-opts "driver=raw,offset=$offset,size=$length,file.driver=nbd,file.export=pull,file.path=/run/pull.sock" \
+            --target-image-opts "driver=raw,offset=$offset,size=$length,file.driver=qcow2,file.file.driver=file,file.file.filename=$2" \
+            </dev/null || return
+    done <"$HOSTS/shared/changed"
+}

@@ -2,7 +2,7 @@
 # Domains on the hosts.  Source it behind hosts_lib.sh.
 #
 # Without a kernel a domain stands in its BIOS and is written to by domain_write, as if by the guest: fast,
-# and every byte is known.  GUEST_KERNEL, GUEST_INITRD, GUEST_ARGUMENTS boot a Linux instead.
+# and every byte is known.  Behind guest_linux they boot the Linux of test/guest, which writes by itself.
 
 : "${hosts_source:?}"
 IMAGES=/var/lib/libvirt/images
@@ -27,9 +27,40 @@ EOT
 
 domain_boot_xml() {
     echo "    <type arch='x86_64' machine='pc'>hvm</type>"
-    [ -n "${GUEST_KERNEL:-}" ] || return 0
-    printf '    <kernel>%s</kernel>\n    <initrd>%s</initrd>\n    <cmdline>%s</cmdline>\n' \
-        "$GUEST_KERNEL" "$GUEST_INITRD" "${GUEST_ARGUMENTS:-console=ttyS0}"
+    [ -n "${guest_folder:-}" ] || return 0
+    printf '    <kernel>%s/vmlinuz</kernel>\n    <initrd>%s/initrd</initrd>\n    <cmdline>%s</cmdline>\n' \
+        "$guest_folder" "$guest_folder" 'console=ttyS0 quiet'
+}
+
+# guest_linux: domains that are defined from now on boot it
+guest_linux() {
+    guest_folder=${BF_GUEST:-$BF_BUILD/guest}
+    "$BF_SOURCE/test/guest/build.sh" "$guest_folder"
+}
+
+# guest HOST NAME COMMAND...: tell the Linux guest (test/guest/init.c); prints its answer
+guest() {
+    local answer
+    case $3 in
+    start) answer=started ;;
+    stop) answer=stopped ;;
+    *) answer=writes= ;;
+    esac
+    # shellcheck disable=SC2016 # expanded there
+    hosts_run "$1" bash -c '
+        coproc nc -U "$1"
+        printf "%s\n" "$2" >&"${COPROC[1]}"
+        while read -r -t 5 line <&"${COPROC[0]}"; do
+            [[ $line != "guest: $3"* ]] || break
+        done
+        kill "$COPROC_PID"
+        [[ $line == "guest: "* ]] && printf "%s\n" "${line%?}"' guest "/run/$2-console.sock" "${*:3}" "$answer"
+}
+
+# guest_wrote HOST NAME: has it written since it was asked last?
+guest_wrote() {
+    local said
+    said=$(guest "$1" "$2" report) && [[ $said == *writes=[1-9]* ]]
 }
 
 # domain_xml NAME UUID TARGET=PATH...
@@ -40,7 +71,7 @@ domain_xml() {
 <domain type='qemu'>
   <name>$name</name>
   <uuid>$uuid</uuid>
-  <memory unit='MiB'>${GUEST_MEMORY_MIB:-128}</memory>
+  <memory unit='MiB'>128</memory>
   <vcpu>1</vcpu>
   <os>
 $(domain_boot_xml)
@@ -50,7 +81,7 @@ $(domain_boot_xml)
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
 $(for disk in "$@"; do domain_disk_xml "${disk%%=*}" "${disk#*=}"; done)
     <controller type='usb' model='none'/>
-    <serial type='file'><source path='/var/log/libvirt/qemu/$name-console.log' append='on'/></serial>
+    <serial type='unix'><source mode='bind' path='/run/$name-console.sock'/></serial>
     <memballoon model='none'/>
   </devices>
 </domain>
