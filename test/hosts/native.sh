@@ -134,15 +134,19 @@ shared() {
 
     remember A shared
     a migrate --live --persistent --unsafe --suspend shared $b_uri
-    equal "" "$(domain_bitmaps B shared)" "bitmaps while paused"
-    fails_with 1 "missing or broken bitmap 'chk1'" \
-        b checkpoint-create shared "$SHARED/chk1.xml" --redefine --redefine-validate
+    # libvirt 9.0 leaves the disks to be activated when the guest runs; 11.3 activates them on arrival
+    if [ -z "$(domain_bitmaps B shared)" ]; then
+        fails_with 1 "missing or broken bitmap 'chk1'" \
+            b checkpoint-create shared "$SHARED/chk1.xml" --redefine --redefine-validate
+    else
+        arrived B shared
+    fi
     b resume shared >/dev/null
     arrived B shared
     redefine B shared --redefine-validate
     proven B shared "$disk"
     forget shared
-    ok "shared storage with --suspend: the bitmaps are not there until the guest runs"
+    ok "shared storage with --suspend: with libvirt 9.0 the bitmaps are not there until the guest runs"
 }
 
 offline() {

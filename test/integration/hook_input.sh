@@ -59,7 +59,7 @@ done
 ok "$(printf '%s\n' * | wc -l) hostile inputs: 0, quickly, nothing printed, at most 1 MiB read"
 
 for file in bomb external-file external-network external-utf16; do
-    strace -f -o "$scratch/trace" -e trace=%network,openat "$hook" web migrate begin - <"$file"
+    traced %network,openat migrate begin <"$file"
     ! grep -qE 'socket|connect' "$scratch/trace" || die "$file: a socket is opened: $(cat "$scratch/trace")"
     ! grep -q "$scratch" "$scratch/trace" || die "$file: a file is opened: $(cat "$scratch/trace")"
     grep -q openat "$scratch/trace" || die "strace saw nothing"

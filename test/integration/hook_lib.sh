@@ -16,6 +16,12 @@ called() {
     equal 0 "$(stat -c %s "$scratch/printed")" "bytes that $1 $2 printed"
 }
 
+# traced CALLS OPERATION SUB-OPERATION: run it under strace, into $scratch/trace.  Where it is built with a
+# sanitizer, that cannot look for leaks then.
+traced() {
+    ASAN_OPTIONS=detect_leaks=0 strace -f -o "$scratch/trace" -e trace="$1" "$hook" web "$2" "$3" -
+}
+
 # quick COMMAND...: it takes less than 100 ms.  The machine may be busy with other things: the best of
 # five counts.
 quick() {

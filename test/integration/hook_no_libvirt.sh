@@ -7,7 +7,7 @@
 ! nm -uD "$hook" | grep -qE ' vir[A-Z]' || die "it uses libvirt"
 for step in 'migrate begin' 'release end'; do
     # shellcheck disable=SC2086 # two words
-    strace -f -o "$scratch/trace" -e trace=%network,execve,openat "$hook" web $step - <<<"$domain" 2>/dev/null
+    traced %network,execve,openat $step <<<"$domain" 2>/dev/null
     grep -q "$BITFERRY_RUN_DIR/dest/control.sock" "$scratch/trace" || die "strace does not see the sockets"
     ! grep -qi libvirt "$scratch/trace" || die "it touches libvirt: $(grep -i libvirt "$scratch/trace")"
     equal 1 "$(grep -c execve "$scratch/trace")" "programs that were run"
