@@ -28,19 +28,29 @@ live() {
     ok "and back again: what a former visit left is forgotten"
 }
 
+# libvirt 11.3 activates the disks of a guest that arrives paused, 9.0 leaves that to its resume
+shows_paused() {
+    [ "$(hosts_run B libvirtd --version | grep -oE '[0-9]+' | head -n 1)" -ge 11 ]
+}
+
 paused() {
     local disk=$SHARED/paused.qcow2
     begin paused "$disk"
-    ferry A 4 migrate paused $b_uri -- --live --persistent --unsafe --suspend
-    says 'Not defined yet: chk1, UNPROVEN: disk vda: QEMU does not show what is in its image until the guest runs'
-    says "Remedy: bitferry redefine $captured"
-    equal "" "$(tree B paused)" "checkpoints of a paused guest"
-    equal "chk1 chk2<chk1" "$(tree A paused)" "definitions that are not settled stay at the source"
-    ferry A 4 redefine "$captured"
-    b resume paused >/dev/null
-    ferry A 0 redefine "$captured"
-    says 'chk1 .*identical'
-    ferry A 0 redefine "$captured"
+    if shows_paused; then
+        ferry A 0 migrate paused $b_uri -- --live --persistent --unsafe --suspend
+        b resume paused >/dev/null
+    else
+        ferry A 4 migrate paused $b_uri -- --live --persistent --unsafe --suspend
+        says 'Not defined yet: chk1, UNPROVEN: disk vda: QEMU does not show what is in its image until the guest runs'
+        says "Remedy: bitferry redefine $captured"
+        equal "" "$(tree B paused)" "checkpoints of a paused guest"
+        equal "chk1 chk2<chk1" "$(tree A paused)" "definitions that are not settled stay at the source"
+        ferry A 4 redefine "$captured"
+        b resume paused >/dev/null
+        ferry A 0 redefine "$captured"
+        says 'chk1 .*identical'
+        ferry A 0 redefine "$captured"
+    fi
     equal "chk1 chk2<chk1" "$(tree B paused)" "checkpoints once it runs"
     proven B paused "$disk"
     forget paused
