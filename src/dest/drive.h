@@ -49,6 +49,7 @@ struct dest_drive {
 
     struct bf_qemu *qemu;
     struct dest_caller *caller; /* the source, while it is connected */
+    char *source_name;          /* of its certificate; NULL: it has not called this daemon yet */
     uint64_t silent_since_ms;   /* when it was not */
     uv_timer_t tick;
     uv_timer_t again; /* what was busy is tried again */
@@ -124,6 +125,10 @@ void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope);
 /** Listen, if that is not so yet.  Errors: as of bf_peer_settings_load() and bf_rpc_listen(). */
 int dest_exchange_open(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err);
 void dest_exchange_close(void);
+
+/** Read the certificates anew, for whoever calls from now on.  Errors: likewise; nothing has
+ * changed unless the port is lost. */
+int dest_exchange_reload(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err);
 void dest_exchange_add(struct dest_drive *drive);
 void dest_exchange_remove(struct dest_drive *drive);
 
@@ -134,6 +139,7 @@ const char *dest_tls_certificates(void);
 int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,
                      struct bf_error *err);
 const char *dest_caller_host(const struct dest_caller *caller);
+const char *dest_caller_name(const struct dest_caller *caller);
 
 /* --- talk.c --- */
 

@@ -110,6 +110,7 @@ static void release(struct dest_drive *drive)
     json_decref(drive->exports_seen);
     free(drive->drops);
     free(drive->found.bitmaps);
+    free(drive->source_name);
     if (drive->closed)
         drive->closed(drive->move);
     free(drive);
@@ -228,8 +229,8 @@ static int recover(struct bf_move *move, uv_loop_t *loop, const struct bf_config
 /* At a stop a move is left as it is: its journal resumes it. */
 static void event(struct bf_move *move, enum bf_driver_event what)
 {
-    if (what == BF_DRIVER_RELOAD)
-        bf_log(BF_LOG_INFO, "move %s: certificates are read anew with the next start", move->id);
+    (void)move;
+    (void)what;
 }
 
 static void abort_move(struct bf_move *move)
@@ -253,11 +254,20 @@ static void listen_early(uv_loop_t *loop, const struct bf_config *config)
         bf_log(BF_LOG_WARNING, "sources cannot call yet: %s", err.text);
 }
 
+static void reload(uv_loop_t *loop, const struct bf_config *config)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (dest_exchange_reload(loop, config, &err) < 0)
+        bf_log(BF_LOG_ERROR, "certificates: %s", err.text);
+}
+
 const struct bf_move_driver_ops dest_driver = {
     .name = "nbd",
     .last_record_kind = BF_LEDGER_LAST,
     .open = listen_early,
     .close = dest_exchange_close,
+    .reload = reload,
     .start = start,
     .recover = recover,
     .event = event,

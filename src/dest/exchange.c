@@ -14,17 +14,24 @@ struct dest_caller {
     struct dest_caller *next;
 };
 
+/* Open connections use the settings that they were made with, so none is freed: there is one more
+ * for each SIGHUP. */
+struct generation {
+    struct bf_peer_settings settings;
+    struct generation *older;
+};
+
 /* One for the process: it has one port. */
 static struct {
     struct bf_rpc_listener *listener;
-    struct bf_peer_settings settings;
+    struct generation *newest;
     struct dest_caller *callers;
     struct dest_drive *drives;
 } exchange;
 
 const char *dest_tls_certificates(void)
 {
-    return exchange.settings.tls_certificates;
+    return exchange.newest->settings.tls_certificates;
 }
 
 int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,
@@ -38,6 +45,11 @@ int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envel
 const char *dest_caller_host(const struct dest_caller *caller)
 {
     return bf_rpc_peer_host(caller->peer);
+}
+
+const char *dest_caller_name(const struct dest_caller *caller)
+{
+    return bf_rpc_peer_name(caller->peer);
 }
 
 static bool is_of(const struct dest_drive *drive, const Bitferry__Envelope *envelope)
@@ -69,6 +81,12 @@ static struct dest_drive *find(const Bitferry__Envelope *envelope)
     return NULL;
 }
 
+/* A move is of the source that offered it; whoever else was let in has no say in it. */
+static bool may_speak(const struct dest_drive *drive, const struct dest_caller *caller)
+{
+    return !drive->source_name || strcmp(drive->source_name, dest_caller_name(caller)) == 0;
+}
+
 /* A word that nobody is waiting for yet is said again. */
 static void on_word(void *ctx, const Bitferry__Envelope *envelope)
 {
@@ -78,6 +96,11 @@ static void on_word(void *ctx, const Bitferry__Envelope *envelope)
 
     if (!drive || drive->ended || drive->freed)
         return;
+    if (!may_speak(drive, caller)) {
+        bf_log(BF_LOG_WARNING, "move %s: a word of '%s' is not heeded: the move is of '%s'",
+               drive->move->id, dest_caller_name(caller), drive->source_name);
+        return;
+    }
     is_new = drive->caller != caller;
     drive->caller = caller; /* the newest connection is the one that lives */
     dest_hear(drive, envelope);
@@ -135,26 +158,58 @@ static void on_refused(void *ctx, const char *address, const struct bf_error *er
     bf_log(BF_LOG_WARNING, "%s was not let in: %s", address, err->text);
 }
 
+static int load_settings(const struct bf_config *config, struct bf_error *err)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    int r;
+
+    if (!generation)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for certificates");
+    r = bf_peer_settings_load(config, &generation->settings, err);
+    if (r < 0) {
+        free(generation);
+        return r;
+    }
+    generation->older = exchange.newest;
+    exchange.newest = generation;
+    return 0;
+}
+
+static int listen_anew(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err)
+{
+    const struct bf_peer_settings *settings = &exchange.newest->settings;
+    struct bf_rpc_listener_handlers handlers = {on_opened, on_refused, NULL};
+    int r = bf_rpc_listen(loop, &settings->rpc, config->address, (uint16_t)config->port, &handlers,
+                          &exchange.listener, err);
+
+    if (r == 0)
+        bf_log(BF_LOG_INFO, "sources may call %s port %u%s", config->address,
+               (unsigned)bf_rpc_listener_port(exchange.listener),
+               settings->credentials ? "" : ", without TLS");
+    return r;
+}
+
 int dest_exchange_open(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err)
 {
-    struct bf_rpc_listener_handlers handlers = {on_opened, on_refused, NULL};
-    int r;
+    int r = 0;
 
     if (exchange.listener)
         return 0;
-    r = bf_peer_settings_load(config, &exchange.settings, err);
+    if (!exchange.newest)
+        r = load_settings(config, err);
+    return r < 0 ? r : listen_anew(loop, config, err);
+}
+
+int dest_exchange_reload(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err)
+{
+    int r = load_settings(config, err);
+
     if (r < 0)
         return r;
-    r = bf_rpc_listen(loop, &exchange.settings.rpc, config->address, (uint16_t)config->port,
-                      &handlers, &exchange.listener, err);
-    if (r < 0) {
-        bf_peer_settings_release(&exchange.settings);
-        return r;
-    }
-    bf_log(BF_LOG_INFO, "sources may call %s port %u%s", config->address,
-           (unsigned)bf_rpc_listener_port(exchange.listener),
-           exchange.settings.credentials ? "" : ", without TLS");
-    return 0;
+    if (exchange.listener)
+        bf_rpc_listener_close(exchange.listener);
+    exchange.listener = NULL;
+    return listen_anew(loop, config, err);
 }
 
 void dest_exchange_close(void)

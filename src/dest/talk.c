@@ -202,6 +202,8 @@ void dest_hear(struct dest_drive *drive, const Bitferry__Envelope *envelope)
     struct bf_dest_fact fact = {.kind = BF_DEST_HEARD};
     struct bf_error err = BF_ERROR_INIT;
 
+    if (!drive->source_name)
+        drive->source_name = strdup(dest_caller_name(drive->caller));
     if (!drive->begun) {
         if (envelope->word->payload_case == BITFERRY__WORD__PAYLOAD_OFFER)
             dest_begin(drive, envelope);

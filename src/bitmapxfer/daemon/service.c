@@ -150,6 +150,8 @@ int bf_service_open(struct bf_service *service, uv_loop_t *loop, const struct bf
 
 void bf_service_event(struct bf_service *service, enum bf_driver_event event)
 {
+    if (event == BF_DRIVER_RELOAD && service->driver && service->driver->reload)
+        service->driver->reload(service->loop, service->config);
     for (size_t i = 0; i < service->moves.nr_items; i++) {
         struct bf_move *move = service->moves.items[i];
 

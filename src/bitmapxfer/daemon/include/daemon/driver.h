@@ -28,10 +28,12 @@ struct bf_move_driver_ops {
     const char *name;
     uint32_t last_record_kind; /* a journal with a greater kind is quarantined */
 
-    /** For what is not of one move; either may be NULL.  @open comes before the first move, @close
-     *  after the last was freed: every handle must then be closed. */
+    /** For what is not of one move; each may be NULL.  @open comes before the first move, @close
+     *  after the last was freed: every handle must then be closed.  @reload: SIGHUP; after it the
+     *  moves are told. */
     void (*open)(uv_loop_t *loop, const struct bf_config *config);
     void (*close)(void);
+    void (*reload)(uv_loop_t *loop, const struct bf_config *config);
 
     /** Begin; the move is journaled already.  An error refuses the move as if it had never been
      *  asked for; then no other function is called, and nothing may be left. */
