@@ -204,23 +204,32 @@ static bool was_published(const struct dest_drive *drive, uint32_t index)
            drive->offer.states[index].drop == BF_DROP_NONE;
 }
 
-/* A recording bitmap has grown since; a frozen one is what was loaded, bit by bit. */
+/* What was committed: as it was loaded, or, after a restart, as it was announced, if it was not
+ * laid out for a larger disk. */
+static const struct bf_known *committed(const struct bf_offer *offer, uint32_t index)
+{
+    const struct bf_offer_disk *disk = &offer->disks[offer->states[index].disk];
+    const struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
+
+    return bitmap->loaded.known || disk->size_bytes != disk->placed_size_bytes ? &bitmap->loaded
+                                                                               : &bitmap->announced;
+}
+
+/* A recording bitmap has grown since; a frozen one is what was committed, bit by bit. */
 static enum bf_drop judge(const struct dest_drive *drive, uint32_t index,
                           const struct bf_live_measure *measure)
 {
-    const struct bf_known *loaded = &drive->offer.bitmaps[index].loaded;
+    const struct bf_known *wanted = committed(&drive->offer, index);
     bool recording = drive->offer.states[index].recording;
 
     if (!measure->found)
         return BF_DROP_COMMIT_LOST;
     if (!measure->digested || measure->inconsistent || measure->recording != recording)
         return BF_DROP_READ_BACK_FAILED;
-    if (!loaded->known)
-        loaded = &drive->offer.bitmaps[index].announced;
-    if (measure->summary.nr_dirty_bits < loaded->summary.nr_dirty_bits)
-        return BF_DROP_READ_BACK_FAILED;
-    if (!recording && drive->offer.bitmaps[index].loaded.known &&
-        !bf_summary_equal(&measure->summary, &loaded->summary))
+    if (!wanted->known)
+        return BF_DROP_NONE;
+    if (measure->summary.nr_dirty_bits < wanted->summary.nr_dirty_bits ||
+        (!recording && !bf_summary_equal(&measure->summary, &wanted->summary)))
         return BF_DROP_READ_BACK_FAILED;
     return BF_DROP_NONE;
 }
