@@ -219,6 +219,8 @@ static void what_is_not_sound_is_refused(void **state)
         "<!DOCTYPE x [<!ENTITY e 'x'>]><domaincheckpoint><name>&e;</name></domaincheckpoint>",
         "<!DOCTYPE d SYSTEM 'file:///e'><domaincheckpoint><name>a</name></domaincheckpoint>",
         "<domaincheckpoint><name>&undefined;</name></domaincheckpoint>",
+        "<domaincheckpoint><name>a</name><disks/><disks/></domaincheckpoint>",
+        "<domaincheckpoint><name>a</name><parent/><parent/></domaincheckpoint>",
     };
 
     (void)state;

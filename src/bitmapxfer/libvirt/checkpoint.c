@@ -89,6 +89,21 @@ static int read_disks(struct bf_virt_checkpoint *checkpoint, const xmlNode *disk
     return r;
 }
 
+/* What is read first must be what libvirt reads, and the only one. */
+static int check_unique(const xmlNode *root, struct bf_error *err)
+{
+    static const char *const names[] = {"name",  "parent", "creationTime",
+                                        "disks", "domain", "inactiveDomain"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const xmlNode *first = bf_virt_xml_child(root, names[i]);
+
+        if (first && bf_virt_xml_next(first))
+            return bf_error_set(err, BF_E_INVALID, "a checkpoint has two <%s>", names[i]);
+    }
+    return 0;
+}
+
 static int read_checkpoint(struct bf_virt_checkpoint *checkpoint, const char *xml,
                            struct bf_error *err)
 {
@@ -100,6 +115,9 @@ static int read_checkpoint(struct bf_virt_checkpoint *checkpoint, const char *xm
     if (r < 0)
         return r;
     root = xmlDocGetRootElement(doc);
+    r = check_unique(root, err);
+    if (r < 0)
+        return r;
     checkpoint->name = bf_virt_xml_child_text(root, "name");
     if (!checkpoint->name || !name_fits(checkpoint->name))
         return bf_error_set(err, BF_E_INVALID, "a checkpoint has no name that libvirt could take");
