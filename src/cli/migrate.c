@@ -1,5 +1,6 @@
 #include "migrate.h"
 
+#include "migrate_bits.h"
 #include "migrate_report.h"
 #include "migrate_source.h"
 #include "migrate_survey.h"
@@ -84,7 +85,11 @@ static int capture(struct bf_migrate_work *work, struct bf_error *err)
 
     if (r == 0)
         r = check_unfinished(work, err);
-    return r < 0 ? r : bf_capture_write(work->folder, &work->capture, err);
+    if (r == 0)
+        r = bf_capture_write(work->folder, &work->capture, err);
+    if (r == 0 && work->facts->offline)
+        r = bf_bits_keep(work->folder_path, &work->capture.before, err);
+    return r;
 }
 
 static int prepare(struct bf_migrate_work *work, struct bf_error *err)
@@ -105,6 +110,9 @@ static int prepare(struct bf_migrate_work *work, struct bf_error *err)
     work->folder_path = keep ? strdup(keep) : bf_capture_default_folder(work->capture.uuid);
     if (!work->folder_path)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    if (!work->facts->persistent && work->capture.checkpoints.nr_items > 0)
+        bf_note(work->args, "without --persistent the checkpoints end with the domain's next "
+                            "shutdown at the destination");
     if (!work->args->json && !work->args->quiet)
         bf_survey_print_plan(&request, &work->capture, work->folder_path);
     return bf_option_given(work->args, BF_MIGRATE_DRY_RUN) ? 0 : capture(work, err);

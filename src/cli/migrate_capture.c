@@ -1,6 +1,7 @@
 #include "migrate_capture.h"
 
 #include "archive_files.h"
+#include "migrate_bits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -244,6 +245,7 @@ int bf_capture_folder_remove(struct bf_capture_folder *folder, const struct bf_c
 {
     (void)unlinkat(folder->fd, BF_CAPTURE_FILE, 0); /* first: it is no capture any more */
     (void)unlinkat(folder->fd, BF_CAPTURE_FILE ".new", 0);
+    bf_bits_remove(folder->path, &capture->before);
     for (size_t i = 0; i < capture->checkpoints.nr_items; i++) {
         BF_CLEANUP(bf_freep) char *name = xml_name(capture->checkpoints.items[i].name);
 

@@ -4,6 +4,7 @@
  *                      its checkpoints; written last, so that a folder that has it is complete
  *     NAME.xml         the definition of each checkpoint, as `virsh checkpoint-create --redefine`
  *                      takes it on the source
+ *     bitmaps-DISK/    of a shut-off domain: its bitmaps (migrate_bits.h)
  *
  * All of it is on the disk (fsync) when bf_capture_write() returns.
  */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { SCHEMA = 1, DISKS_MAX = 4096, LAYERS_MAX = 200, BITMAPS_MAX = 65535 };
+enum { SCHEMA = 1, DISKS_MAX = 4096, LAYERS_MAX = 200, BITMAPS_MAX = 65535, TARGET_MAX = 64 };
 
 static int no_memory(struct bf_error *err)
 {
@@ -127,6 +127,14 @@ static int read_layer(struct bf_look_disk *disk, const json_t *from, struct bf_e
     return r;
 }
 
+/* "vda": it becomes a part of a file's name. */
+static bool is_target(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length > 0 && length <= TARGET_MAX && !strchr(text, '/') && text[0] != '.';
+}
+
 static int read_disk(struct bf_look *look, const json_t *from, struct bf_error *err)
 {
     const char *target = json_string_value(json_object_get(from, "target"));
@@ -137,7 +145,7 @@ static int read_disk(struct bf_look *look, const json_t *from, struct bf_error *
     json_t *layer;
     int r = 0;
 
-    if (!target || json_array_size(layers) > LAYERS_MAX)
+    if (!target || !is_target(target) || json_array_size(layers) > LAYERS_MAX)
         return malformed(err, "a disk is not understood");
     disk = bf_look_add_disk(look, target);
     if (!disk || (problem && !(disk->problem = strdup(problem))))

@@ -45,6 +45,10 @@ static const struct bf_option redefine_options[BF_NR_REDEFINE_OPTIONS] = {
     [BF_REDEFINE_IMAGES_ELSEWHERE] = {.name = "images-elsewhere",
                                       .help = "do not look for a shut-off domain's images on this "
                                               "host: its paths are those of another one"},
+    [BF_REDEFINE_RESTORE] = {.name = "restore",
+                             .help = "put the captured bitmaps into images of a shut-off domain "
+                                     "that lack them; only for copies that were made after it was "
+                                     "shut off at the source, which bitferry cannot see"},
 };
 
 const struct bf_command bf_migrate_command = {
@@ -107,7 +111,9 @@ const struct bf_command bf_redefine_command = {
         "\n"
         "Of a running domain the bitmaps are seen through its QEMU.  Of a shut-off one they are "
         "read from its images, so run it on the destination then (with *--connect* "
-        "qemu:///system, say), with a copy of _FOLDER_.",
+        "qemu:///system, say), with a copy of _FOLDER_.  That has the bitmaps themselves too: "
+        "_--restore_ puts them into images that were copied without (_qemu-img convert_ leaves "
+        "them behind), as *bitferry restore* does.",
     .examples = "bitferry redefine /var/lib/bitferry/migrate/$uuid\n"
                 "once the domain has been resumed at the destination\n",
     .run = bf_redefine_run,

@@ -130,7 +130,10 @@ static void restore_source(struct bf_migrate_work *work, bool suspended)
         bf_note(work->args, "the source's bitmaps may be lost when the domain is shut down (%s)",
                 err.text);
     else if (nr > 0)
-        bf_note(work->args, "%zu bitmaps of the source were made anew, so that QEMU stores them",
+        bf_note(work->args,
+                "%zu bitmaps of the source were made anew, so that QEMU stores them; if it goes on "
+                "failing: images at the destination may hold bitmaps of the same names ('qemu-img "
+                "info' shows them, 'qemu-img bitmap --remove' takes them away)",
                 nr);
 }
 

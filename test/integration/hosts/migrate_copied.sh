@@ -33,6 +33,26 @@ there_and_back() {
     ok "back again, peer to peer, onto the former image"
 }
 
+# The guest writes while its disk is copied, and after.
+writing() {
+    local disk=$IMAGES/writing.qcow2 i migration
+    begin writing "$disk"
+    domain_disk B "$disk" 256M
+    hosts_run A bitferry migrate --json writing $b_uri -- --live --persistent --copy-storage-all --bandwidth 8 \
+        >"$scratch/said" 2>&1 &
+    migration=$!
+    wait_for 30 copying A writing
+    for i in 1 2 3; do
+        domain_write A writing vda 0x6$i $((20 + i))M 512k
+    done
+    wait "$migration" || die "it failed: $(<"$scratch/said")"
+    equal "REDEFINED:covers REDEFINED:covers" \
+        "$(jq -r '[.checkpoints[] | .status + ":" + .disks[0].proof] | join(" ")' "$scratch/said")" "proofs"
+    proven B writing "$disk"
+    forget writing
+    ok "a guest that writes: no digest can be equal, nothing is lost"
+}
+
 # A disk plugged in between the checkpoints; at the destination a third one takes no bitmaps.
 several_disks() {
     local target
@@ -94,7 +114,7 @@ layers() {
     ok "--copy-storage-inc onto a base without bitmaps, which libvirt takes for valid: the checkpoints are dropped"
 }
 
-[ $# -gt 0 ] || set -- there_and_back several_disks layers
+[ $# -gt 0 ] || set -- there_and_back writing several_disks layers
 for case in "$@"; do
     "$case"
 done
