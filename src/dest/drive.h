@@ -51,6 +51,7 @@ struct dest_drive {
     struct dest_caller *caller; /* the source, while it is connected */
     char *source_name;          /* of its certificate; NULL: it has not called this daemon yet */
     uint64_t silent_since_ms;   /* when it was not */
+    uint64_t farewell_ms;       /* until then it may call to hear the end; 0: not ended */
     uv_timer_t tick;
     uv_timer_t again; /* what was busy is tried again */
     unsigned nr_open; /* timers, until the drive can be freed */

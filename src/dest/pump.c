@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { AGAIN_MS = 500 };
+enum {
+    AGAIN_MS = 500,
+    FAREWELL_MS = 10000, /* for a source that is away to hear that nothing is left here */
+};
 
 /* --- the end --- */
 
@@ -322,6 +325,16 @@ static void show(struct dest_drive *drive)
     bf_offer_report(&drive->offer, drive->move, false, phase);
 }
 
+/* After a restart the source may not have called again yet; whom would it ask later? */
+static bool waits_to_tell(struct dest_drive *drive)
+{
+    if (drive->caller || drive->machine.outcome != BF_OUTCOME_ABORTED)
+        return false;
+    if (drive->farewell_ms == 0)
+        drive->farewell_ms = uv_now(drive->loop) + FAREWELL_MS;
+    return uv_now(drive->loop) < drive->farewell_ms;
+}
+
 void dest_pump(struct dest_drive *drive)
 {
     struct bf_dest_wish wish;
@@ -333,7 +346,7 @@ void dest_pump(struct dest_drive *drive)
         grant(drive, &wish);
     drive->pumping = false;
     show(drive);
-    if (drive->machine.state == BF_DEST_ENDED)
+    if (drive->machine.state == BF_DEST_ENDED && !waits_to_tell(drive))
         end_by_outcome(drive);
 }
 

@@ -234,7 +234,11 @@ void dest_on_tick(uv_timer_t *timer)
     struct dest_drive *drive = timer->data;
     struct bf_error err = BF_ERROR_INIT;
 
-    if (drive->ended || drive->freed || !is_overdue(drive))
+    if (drive->ended || drive->freed)
+        return;
+    if (drive->begun && drive->machine.state == BF_DEST_ENDED)
+        dest_pump(drive);
+    if (drive->ended || !is_overdue(drive))
         return;
     if (drive->begun) {
         drive->silent_since_ms = uv_now(drive->loop);
