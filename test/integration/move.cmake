@@ -3,7 +3,7 @@ add_test(NAME integration.guest
   COMMAND ${CMAKE_SOURCE_DIR}/test/guest/build.sh ${CMAKE_BINARY_DIR}/guest)
 set_tests_properties(integration.guest PROPERTIES
   TIMEOUT 300 LABELS integration FIXTURES_SETUP guest)
-foreach(name writes native)
+foreach(name writes variants native)
   bf_integration_test(move/${name} TIMEOUT 600)
   set_tests_properties(integration.move/${name} PROPERTIES FIXTURES_REQUIRED guest)
 endforeach()
