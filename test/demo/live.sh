@@ -78,6 +78,7 @@ bitmaps B
 
 step '4. Downtime by QEMU, writes as the guest has measured them through the whole move'
 printf '%s\n%s\n' "$without_figures" "$with_figures"
+note "one move each, on a machine that does all else too: a single pair of figures proves nothing"
 
 step '5. It writes on at B, and the incremental backup is made there'
 wrote B 100
