@@ -19,9 +19,9 @@ struct bf_config {
     char *token; /* every export name begins with it and a '/'; NULL: none does */
 };
 
-/** One KEY=VALUE of the command line.  Errors: USAGE (unknown key, bad token), EXISTS (two disks of one name),
- *  NOT_FOUND (a folder without images), IO; @config unchanged, or with the files before the one
- * that failed. */
+/** One KEY=VALUE of the command line.  Errors: USAGE (unknown key, bad token), EXISTS (two disks of
+ * one name), NOT_FOUND (a folder without images), IO; @config unchanged, or with the files before
+ * the one that failed. */
 int bf_config_set(struct bf_config *config, const char *key, const char *value,
                   struct bf_error *err);
 

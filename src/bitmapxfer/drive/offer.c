@@ -239,9 +239,7 @@ void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool en
         if (!row)
             continue;
         if (drop != BF_DROP_NONE) {
-            (void)snprintf(text, sizeof text,
-                           "%s: %s",
-                           bf_drop_name(drop), bf_drop_text(drop));
+            (void)snprintf(text, sizeof text, "%s: %s", bf_drop_name(drop), bf_drop_text(drop));
             bf_move_row_drop(row, bf_drop_code(drop), text);
         } else if (ended) {
             row->outcome = BF_ROW_CARRIED;

@@ -177,8 +177,8 @@ enum bf_source_wish_kind {
     BF_SOURCE_RETIRE,  /* remove the source's own copies of all offered bitmaps (dropped ones too:
                           they miss what the guest writes from now on): in QEMU if it lives, else in
                           the image (never in one that the destination has open too), else a
-                          tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again), REFUSED
-                          (copies are left: reported) */
+                          tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
+                          REFUSED  (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving, remove every bitmap of ours from QEMU in one transaction,
                           delete   carriers.  With no QEMU there is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
