@@ -130,11 +130,12 @@ static int write_end(struct bf_fetch *fetch, struct bf_error *err)
     struct bf_geometry wanted = geometry_of(item, item->wanted_size_bytes);
     uint64_t first_new = item->disk_size_bytes / item->granularity_bytes;
     uint64_t word_first = (fetch->total_bytes - WORD_BYTES) * 8;
+    uint64_t word_end = fetch->total_bytes * 8;
     uint64_t more = bf_geometry_packed_bytes(&wanted) - fetch->total_bytes;
     int r;
 
     if (item->wanted_size_bytes > item->disk_size_bytes) {
-        for (uint64_t bit = first_new; bit < word_first + WORD_BYTES * 8; bit++)
+        for (uint64_t bit = first_new; bit < word_end; bit++)
             fetch->last[(bit - word_first) / 8] |= (uint8_t)(1U << (bit % 8));
     }
     r = bf_writer_append(fetch->writer, fetch->last, WORD_BYTES, err);

@@ -180,11 +180,11 @@ int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, 
 {
     if (!qemu->disks) {
         qemu->disks = calloc(nr_disks + 1U, sizeof *qemu->disks);
-        qemu->texts = calloc(2 * nr_disks + 1U, sizeof *qemu->texts);
+        qemu->texts = calloc((size_t)2 * nr_disks + 1U, sizeof *qemu->texts);
         if (!qemu->disks || !qemu->texts)
             return bf_error_set(err, BF_E_NO_MEMORY, "no memory to watch QEMU");
         qemu->nr_disks = nr_disks;
-        for (uint32_t i = 0; i < nr_disks; i++) {
+        for (size_t i = 0; i < nr_disks; i++) {
             qemu->disks[i].name = qemu->texts[2 * i] = strdup(disks[i].name);
             qemu->disks[i].node = qemu->texts[2 * i + 1] = strdup(disks[i].node);
             if (!qemu->disks[i].name || !qemu->disks[i].node)
