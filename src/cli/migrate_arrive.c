@@ -55,9 +55,9 @@ static int look_at(const struct bf_arrival_request *request, struct bf_look *ret
 
 /* Defining */
 
-static bool is_defined(enum bf_fate fate)
+static bool is_defined(enum bf_verdict_fate fate)
 {
-    return fate == BF_FATE_REDEFINED || fate == BF_FATE_PARTLY;
+    return fate == BF_VERDICT_REDEFINED || fate == BF_VERDICT_PARTLY;
 }
 
 static const struct bf_verdict *find(const struct bf_verdicts *verdicts, const char *name)
@@ -130,7 +130,7 @@ static int define_verdict(const struct bf_arrival_request *request, struct bf_ve
     if (define_somehow(request->domain, verdict, &adaptation, &refusal) == 0)
         return 0;
     verdict->fate =
-        refusal.code == BF_E_BITMAP_INCONSISTENT ? BF_FATE_DROPPED : BF_FATE_METADATA_MISSING;
+        refusal.code == BF_E_BITMAP_INCONSISTENT ? BF_VERDICT_DROPPED : BF_VERDICT_METADATA_MISSING;
     verdict->reason = refusal.code;
     (void)snprintf(verdict->why, sizeof verdict->why, "%s", refusal.text);
     return 0;
@@ -170,7 +170,7 @@ static bool is_leftover(const struct bf_virt_checkpoint *checkpoint,
     const struct bf_verdict *verdict = find(&arrival->verdicts, checkpoint->name);
 
     if (verdict)
-        return verdict->fate == BF_FATE_DROPPED;
+        return verdict->fate == BF_VERDICT_DROPPED;
     return !has_bitmap(checkpoint, &arrival->after);
 }
 

@@ -135,11 +135,11 @@ static void conclude(struct bf_verdict *verdict)
             first = disk;
     }
     if (nr_unseen > 0)
-        verdict->fate = BF_FATE_UNPROVEN;
+        verdict->fate = BF_VERDICT_UNPROVEN;
     else if (nr_proven == 0)
-        verdict->fate = BF_FATE_DROPPED;
+        verdict->fate = BF_VERDICT_DROPPED;
     else
-        verdict->fate = nr_proven < verdict->nr_disks ? BF_FATE_PARTLY : BF_FATE_REDEFINED;
+        verdict->fate = nr_proven < verdict->nr_disks ? BF_VERDICT_PARTLY : BF_VERDICT_REDEFINED;
     if (first) {
         verdict->reason = first->reason;
         (void)snprintf(verdict->why, sizeof verdict->why, "disk %s: %s", first->target, first->why);
@@ -193,14 +193,14 @@ void bf_verdicts_release(struct bf_verdicts *verdicts)
     *verdicts = (struct bf_verdicts){.nr_items = 0};
 }
 
-const char *bf_fate_name(enum bf_fate fate)
+const char *bf_verdict_fate_name(enum bf_verdict_fate fate)
 {
     static const char *const names[] = {
-        [BF_FATE_REDEFINED] = "REDEFINED",
-        [BF_FATE_PARTLY] = "PARTLY",
-        [BF_FATE_METADATA_MISSING] = "METADATA_MISSING",
-        [BF_FATE_UNPROVEN] = "UNPROVEN",
-        [BF_FATE_DROPPED] = "DROPPED",
+        [BF_VERDICT_REDEFINED] = "REDEFINED",
+        [BF_VERDICT_PARTLY] = "PARTLY",
+        [BF_VERDICT_METADATA_MISSING] = "METADATA_MISSING",
+        [BF_VERDICT_UNPROVEN] = "UNPROVEN",
+        [BF_VERDICT_DROPPED] = "DROPPED",
     };
 
     return names[fate];
@@ -212,9 +212,9 @@ int bf_verdicts_exit(const struct bf_verdicts *verdicts)
     size_t nr_lost = 0;
 
     for (size_t i = 0; i < verdicts->nr_items; i++) {
-        nr_whole += verdicts->items[i].fate == BF_FATE_REDEFINED;
-        nr_lost += verdicts->items[i].fate == BF_FATE_DROPPED ||
-                   verdicts->items[i].fate == BF_FATE_UNPROVEN;
+        nr_whole += verdicts->items[i].fate == BF_VERDICT_REDEFINED;
+        nr_lost += verdicts->items[i].fate == BF_VERDICT_DROPPED ||
+                   verdicts->items[i].fate == BF_VERDICT_UNPROVEN;
     }
     if (nr_whole == verdicts->nr_items)
         return BF_EXIT_OK;

@@ -17,12 +17,13 @@ enum bf_proof {
     BF_PROOF_IDENTICAL, /* the very bits, by digest */
 };
 
-enum bf_fate {
-    BF_FATE_REDEFINED,        /* with all its disks */
-    BF_FATE_PARTLY,           /* without some of its disks, whose next backup is full */
-    BF_FATE_METADATA_MISSING, /* its bitmaps are there, its definition was refused: to be retried */
-    BF_FATE_UNPROVEN,         /* to be retried where its bitmaps can be seen */
-    BF_FATE_DROPPED,
+enum bf_verdict_fate {
+    BF_VERDICT_REDEFINED,        /* with all its disks */
+    BF_VERDICT_PARTLY,           /* without some of its disks, whose next backup is full */
+    BF_VERDICT_METADATA_MISSING, /* its bitmaps are there, its definition was refused: to be retried
+                                  */
+    BF_VERDICT_UNPROVEN,         /* to be retried where its bitmaps can be seen */
+    BF_VERDICT_DROPPED,
 };
 
 enum { BF_WHY_MAX = 256 };
@@ -40,7 +41,7 @@ struct bf_verdict {
     const struct bf_virt_checkpoint *checkpoint; /* borrowed */
     struct bf_verdict_disk *disks;
     size_t nr_disks;
-    enum bf_fate fate; /* as far as the bits decide; redefining may change it */
+    enum bf_verdict_fate fate; /* as far as the bits decide; redefining may change it */
     enum bf_code reason;
     char why[BF_ERROR_TEXT_MAX];
 };
@@ -54,7 +55,7 @@ int bf_judge(const struct bf_virt_checkpoints *checkpoints, const struct bf_look
              const struct bf_look *after, struct bf_verdicts *ret_verdicts, struct bf_error *err);
 void bf_verdicts_release(struct bf_verdicts *verdicts);
 
-const char *bf_fate_name(enum bf_fate fate); /* "REDEFINED", for JSON */
+const char *bf_verdict_fate_name(enum bf_verdict_fate fate); /* "REDEFINED", for JSON */
 
 /** 0, SOME_DROPPED or NONE_CARRIED. */
 int bf_verdicts_exit(const struct bf_verdicts *verdicts);

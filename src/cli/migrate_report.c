@@ -25,17 +25,17 @@ static const char *const proof_names[] = {
     [BF_PROOF_IDENTICAL] = "identical",
 };
 
-static const char *consequence_of(enum bf_fate fate)
+static const char *consequence_of(enum bf_verdict_fate fate)
 {
     switch (fate) {
-    case BF_FATE_PARTLY:
+    case BF_VERDICT_PARTLY:
         return "the next backup of that disk from it is full";
-    case BF_FATE_METADATA_MISSING:
-    case BF_FATE_UNPROVEN:
+    case BF_VERDICT_METADATA_MISSING:
+    case BF_VERDICT_UNPROVEN:
         return "until it is defined the next backup from it is full";
-    case BF_FATE_DROPPED:
+    case BF_VERDICT_DROPPED:
         return "the next backup from it is full";
-    case BF_FATE_REDEFINED:
+    case BF_VERDICT_REDEFINED:
         break;
     }
     return "";
@@ -43,7 +43,8 @@ static const char *consequence_of(enum bf_fate fate)
 
 static const char *remedy_of(const struct bf_verdict *verdict, const struct bf_report *report)
 {
-    bool can_retry = verdict->fate == BF_FATE_METADATA_MISSING || verdict->fate == BF_FATE_UNPROVEN;
+    bool can_retry =
+        verdict->fate == BF_VERDICT_METADATA_MISSING || verdict->fate == BF_VERDICT_UNPROVEN;
 
     return can_retry && report->retry ? report->retry : "take a full backup";
 }
@@ -78,11 +79,11 @@ static int add_row(struct bf_table *table, const struct bf_verdict *verdict, siz
 }
 
 static const char *const headlines[] = {
-    [BF_FATE_REDEFINED] = "Defined",
-    [BF_FATE_PARTLY] = "Defined in part",
-    [BF_FATE_METADATA_MISSING] = "Not defined, its bitmaps are kept",
-    [BF_FATE_UNPROVEN] = "Not defined yet",
-    [BF_FATE_DROPPED] = "Dropped",
+    [BF_VERDICT_REDEFINED] = "Defined",
+    [BF_VERDICT_PARTLY] = "Defined in part",
+    [BF_VERDICT_METADATA_MISSING] = "Not defined, its bitmaps are kept",
+    [BF_VERDICT_UNPROVEN] = "Not defined yet",
+    [BF_VERDICT_DROPPED] = "Dropped",
 };
 
 static void print_loss(const struct bf_verdict *verdict, const struct bf_report *report)
@@ -92,7 +93,8 @@ static void print_loss(const struct bf_verdict *verdict, const struct bf_report 
 
     (void)printf("\n%s: %s, %s: %s.\n  Consequence: %s.\n  Remedy: %s\n", headlines[verdict->fate],
                  name ? name : "?",
-                 verdict->reason ? bf_code_name(verdict->reason) : bf_fate_name(verdict->fate),
+                 verdict->reason ? bf_code_name(verdict->reason)
+                                 : bf_verdict_fate_name(verdict->fate),
                  why ? why : "?", consequence_of(verdict->fate), remedy_of(verdict, report));
 }
 
@@ -115,7 +117,7 @@ int bf_report_print(const struct bf_report *report, struct bf_error *err)
         return r;
     bf_table_print(&table, 0, bf_screen_of(stdout).colour, stdout);
     for (size_t i = 0; i < verdicts->nr_items; i++) {
-        if (verdicts->items[i].fate != BF_FATE_REDEFINED)
+        if (verdicts->items[i].fate != BF_VERDICT_REDEFINED)
             print_loss(&verdicts->items[i], report);
     }
     return 0;
@@ -146,13 +148,14 @@ static json_t *disk_to_json(const struct bf_verdict_disk *disk)
 static json_t *verdict_to_json(const struct bf_verdict *verdict, const struct bf_report *report)
 {
     json_t *disks = json_array();
-    json_t *object = json_pack("{s:s, s:s*, s:s}", "name", verdict->checkpoint->name, "parent",
-                               verdict->checkpoint->parent, "status", bf_fate_name(verdict->fate));
+    json_t *object =
+        json_pack("{s:s, s:s*, s:s}", "name", verdict->checkpoint->name, "parent",
+                  verdict->checkpoint->parent, "status", bf_verdict_fate_name(verdict->fate));
 
     for (size_t i = 0; i < verdict->nr_disks; i++)
         (void)json_array_append_new(disks, disk_to_json(&verdict->disks[i]));
     (void)json_object_set_new(object, "disks", disks);
-    if (verdict->fate == BF_FATE_REDEFINED)
+    if (verdict->fate == BF_VERDICT_REDEFINED)
         return object;
     if (verdict->reason)
         (void)json_object_set_new(object, "reason", json_string(bf_code_name(verdict->reason)));

@@ -31,7 +31,7 @@ static void leave(struct cleaning *cleaning, const char *what, const char *why, 
 /* Where the destination could not take the definition it stays: the next try may need it. */
 static bool is_settled(const struct bf_verdict *verdict)
 {
-    return verdict->fate != BF_FATE_METADATA_MISSING && verdict->fate != BF_FATE_UNPROVEN;
+    return verdict->fate != BF_VERDICT_METADATA_MISSING && verdict->fate != BF_VERDICT_UNPROVEN;
 }
 
 static void forget(struct cleaning *cleaning, struct bf_virt_domain *domain, const char *name)

@@ -98,7 +98,7 @@ static void assert_vda_lost(struct bench *bench, enum bf_code reason)
     assert_int_equal(verdict->disks[0].proof, BF_PROOF_NONE);
     assert_int_equal(verdict->disks[0].reason, reason);
     assert_int_equal(verdict->disks[1].proof, BF_PROOF_IDENTICAL);
-    assert_int_equal(verdict->fate, BF_FATE_PARTLY);
+    assert_int_equal(verdict->fate, BF_VERDICT_PARTLY);
     assert_int_equal(bf_verdicts_exit(&bench->verdicts), BF_EXIT_SOME_DROPPED);
 }
 
@@ -106,7 +106,7 @@ static void the_same_bits_are_identical(void **state)
 {
     struct bench *bench = *state;
 
-    assert_int_equal(judge(bench)->fate, BF_FATE_REDEFINED);
+    assert_int_equal(judge(bench)->fate, BF_VERDICT_REDEFINED);
     assert_int_equal(bench->verdicts.items[0].disks[0].proof, BF_PROOF_IDENTICAL);
     assert_int_equal(bf_verdicts_exit(&bench->verdicts), BF_EXIT_OK);
 }
@@ -118,7 +118,7 @@ static void a_guest_that_wrote_on_has_more(void **state)
     arrived(bench)->dirty_bytes += GRANULARITY;
     memset(arrived(bench)->sha256, 99, BF_SHA256_BYTES);
     assert_int_equal(judge(bench)->disks[0].proof, BF_PROOF_COVERS);
-    assert_int_equal(bench->verdicts.items[0].fate, BF_FATE_REDEFINED);
+    assert_int_equal(bench->verdicts.items[0].fate, BF_VERDICT_REDEFINED);
 }
 
 static void other_bits_of_a_guest_that_did_not_write_are_refused(void **state)
@@ -186,11 +186,11 @@ static void what_nobody_saw_is_not_proven(void **state)
     struct bench *bench = *state;
 
     bench->after.disks[1].seen = false;
-    assert_int_equal(judge(bench)->fate, BF_FATE_UNPROVEN);
+    assert_int_equal(judge(bench)->fate, BF_VERDICT_UNPROVEN);
     assert_int_equal(bf_verdicts_exit(&bench->verdicts), BF_EXIT_NONE_CARRIED);
     bench->after.disks[1].seen = true;
     bench->before.disks[1].seen = false;
-    assert_int_equal(judge(bench)->fate, BF_FATE_UNPROVEN);
+    assert_int_equal(judge(bench)->fate, BF_VERDICT_UNPROVEN);
 }
 
 static void all_disks_lost_is_dropped(void **state)
@@ -199,7 +199,7 @@ static void all_disks_lost_is_dropped(void **state)
 
     arrived(bench)->consistent = false;
     bench->after.disks[1].layers[0].bitmaps[0].recording = false;
-    assert_int_equal(judge(bench)->fate, BF_FATE_DROPPED);
+    assert_int_equal(judge(bench)->fate, BF_VERDICT_DROPPED);
     assert_int_equal(bf_verdicts_exit(&bench->verdicts), BF_EXIT_NONE_CARRIED);
 }
 
