@@ -1,6 +1,7 @@
 #include "drive/qemu.h"
 
 #include "daemon/log.h"
+#include "drive/errand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,13 +9,15 @@
 
 enum {
     CONNECT_DEADLINE_MS = 10000,
+    WAY_DEADLINE_MS = 60000, /* libvirt itself waits 30 s for another job of the domain */
     RETRY_MS = 200,
+    PATIENT_RETRY_MS = 500,
 };
 
 struct bf_qemu {
     uv_loop_t *loop;
     struct bf_qemu_handlers handlers;
-    char *socket_path;
+    char *socket_path; /* NULL: there is a way */
     char *uuid;
     char *tag;
     char start[BF_LIVE_START_MAX + 1];
@@ -28,9 +31,17 @@ struct bf_qemu {
     bool was_up;
     bool gone;
     bool freed;
+
+    struct bf_way way;
+    bool patient;
+    bool way_busy; /* it is being opened or closed, in a thread */
+    bool way_open;
+    struct bf_way_socket socket;
+    struct bf_error way_err; /* why it could not be opened */
 };
 
 static void connect_again(uv_timer_t *timer);
+static void release_if_over(struct bf_qemu *qemu);
 
 static void drop_session(struct bf_qemu *qemu)
 {
@@ -53,7 +64,38 @@ static void set_gone(struct bf_qemu *qemu, const struct bf_error *err)
 
 static void look_again(struct bf_qemu *qemu)
 {
-    (void)uv_timer_start(&qemu->retry, connect_again, RETRY_MS, 0);
+    if (!qemu->freed && !qemu->way_busy)
+        (void)uv_timer_start(&qemu->retry, connect_again,
+                             qemu->patient ? PATIENT_RETRY_MS : RETRY_MS, 0);
+}
+
+/* --- the way --- */
+
+static void close_way(void *ctx)
+{
+    struct bf_qemu *qemu = ctx;
+
+    qemu->way.close(qemu->way.ctx);
+}
+
+static void on_way_closed(void *ctx)
+{
+    struct bf_qemu *qemu = ctx;
+
+    qemu->way_busy = false;
+    if (!qemu->gone)
+        look_again(qemu);
+    release_if_over(qemu);
+}
+
+/* Without a thread it stays, to be closed with the rest. */
+static void leave_way(struct bf_qemu *qemu)
+{
+    if (!qemu->way_open || qemu->way_busy ||
+        bf_errand_run(qemu->loop, close_way, on_way_closed, qemu, NULL) < 0)
+        return;
+    qemu->way_open = false;
+    qemu->way_busy = true;
 }
 
 static void lose(struct bf_qemu *qemu)
@@ -61,10 +103,26 @@ static void lose(struct bf_qemu *qemu)
     bool was_up = qemu->up;
 
     drop_session(qemu);
+    leave_way(qemu);
     look_again(qemu);
     if (was_up)
         qemu->handlers.lost(qemu->handlers.ctx);
 }
+
+/* It could not be reached: will it ever be? */
+static void not_reached(struct bf_qemu *qemu, const struct bf_error *err)
+{
+    bool ended = err->code == BF_E_NOT_FOUND || bf_live_is_gone(qemu->start);
+
+    drop_session(qemu);
+    leave_way(qemu);
+    if (qemu->start[0] ? ended : !qemu->patient)
+        set_gone(qemu, err);
+    else
+        look_again(qemu);
+}
+
+/* --- the session --- */
 
 static void on_fact(void *ctx, const struct bf_live_fact *fact)
 {
@@ -88,21 +146,16 @@ static void on_ready(void *ctx, const struct bf_live_identity *identity, const s
 {
     struct bf_qemu *qemu = ctx;
 
-    if (!err) {
-        (void)snprintf(qemu->start, sizeof qemu->start, "%s", identity->start);
-        qemu->up = qemu->was_up = true;
-        if (qemu->disks)
-            (void)start_watch(qemu, NULL);
-        qemu->handlers.up(qemu->handlers.ctx);
+    if (err) {
+        not_reached(qemu, err);
         return;
     }
-    drop_session(qemu);
-    if (qemu->start[0] && (err->code == BF_E_NOT_FOUND || bf_live_is_gone(qemu->start)))
-        set_gone(qemu, err);
-    else if (!qemu->start[0])
-        set_gone(qemu, err);
-    else
-        look_again(qemu);
+    (void)snprintf(qemu->start, sizeof qemu->start, "%s",
+                   qemu->way_open ? qemu->socket.start : identity->start);
+    qemu->up = qemu->was_up = true;
+    if (qemu->disks)
+        (void)start_watch(qemu, NULL);
+    qemu->handlers.up(qemu->handlers.ctx);
 }
 
 static void on_closed(void *ctx, const struct bf_error *err)
@@ -111,15 +164,44 @@ static void on_closed(void *ctx, const struct bf_error *err)
     lose(ctx);
 }
 
-static int open_session(struct bf_qemu *qemu, struct bf_error *err)
+static void open_session(struct bf_qemu *qemu)
 {
-    struct bf_live_target target = {.socket_path = qemu->socket_path,
+    struct bf_live_target target = {.socket_path =
+                                        qemu->way_open ? qemu->socket.path : qemu->socket_path,
                                     .uuid = qemu->uuid,
-                                    .start = qemu->start,
+                                    .start = qemu->way_open ? "" : qemu->start,
                                     .tag = qemu->tag};
     struct bf_live_handlers handlers = {.ready = on_ready, .closed = on_closed, .ctx = qemu};
 
-    return bf_live_open(qemu->loop, &target, CONNECT_DEADLINE_MS, &handlers, &qemu->live, err);
+    if (bf_live_open(qemu->loop, &target, qemu->way_open ? WAY_DEADLINE_MS : CONNECT_DEADLINE_MS,
+                     &handlers, &qemu->live, NULL) < 0)
+        lose(qemu);
+}
+
+static void open_way(void *ctx)
+{
+    struct bf_qemu *qemu = ctx;
+
+    qemu->way_open = qemu->way.open(qemu->way.ctx, &qemu->socket, &qemu->way_err) == 0;
+}
+
+static void on_way_opened(void *ctx)
+{
+    struct bf_qemu *qemu = ctx;
+
+    qemu->way_busy = false;
+    if (qemu->freed) {
+        leave_way(qemu);
+        release_if_over(qemu);
+        return;
+    }
+    if (qemu->way_open && qemu->start[0] && strcmp(qemu->start, qemu->socket.start) != 0)
+        (void)bf_error_set(&qemu->way_err, BF_E_NOT_FOUND,
+                           "the QEMU that the move began with is gone: it was started anew");
+    if (qemu->way_err.code == BF_E_NONE)
+        open_session(qemu);
+    else
+        not_reached(qemu, &qemu->way_err);
 }
 
 static void connect_again(uv_timer_t *timer)
@@ -127,25 +209,35 @@ static void connect_again(uv_timer_t *timer)
     struct bf_qemu *qemu = timer->data;
     struct bf_error err = BF_ERROR_INIT;
 
-    if (qemu->gone || qemu->live)
+    if (qemu->gone || qemu->live || qemu->way_busy)
         return;
-    if (qemu->start[0] && bf_live_is_gone(qemu->start)) {
+    if (qemu->way.open) {
+        bf_error_clear(&qemu->way_err);
+        qemu->way_busy =
+            bf_errand_run(qemu->loop, open_way, on_way_opened, qemu, &qemu->way_err) == 0;
+        if (!qemu->way_busy)
+            not_reached(qemu, &qemu->way_err);
+    } else if (qemu->start[0] && bf_live_is_gone(qemu->start)) {
         (void)bf_error_set(&err, BF_E_PEER, "QEMU has ended");
         set_gone(qemu, &err);
-    } else if (open_session(qemu, &err) < 0) {
-        look_again(qemu);
+    } else {
+        open_session(qemu);
     }
 }
 
+/* --- beginning and end --- */
+
 static void release(struct bf_qemu *qemu)
 {
-    for (uint32_t i = 0; qemu->texts && i < 2 * qemu->nr_disks; i++)
+    for (size_t i = 0; qemu->texts && i < (size_t)2 * qemu->nr_disks; i++)
         free(qemu->texts[i]);
     free(qemu->texts);
     free(qemu->disks);
     free(qemu->socket_path);
     free(qemu->uuid);
     free(qemu->tag);
+    if (qemu->way.free)
+        qemu->way.free(qemu->way.ctx);
     free(qemu);
 }
 
@@ -159,14 +251,17 @@ int bf_qemu_new(uv_loop_t *loop, const struct bf_qemu_target *target,
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to talk to QEMU");
     qemu->loop = loop;
     qemu->handlers = *handlers;
-    qemu->socket_path = strdup(target->socket_path);
+    qemu->patient = target->patient;
+    qemu->socket_path = target->way ? NULL : strdup(target->socket_path);
     qemu->uuid = strdup(target->uuid);
     qemu->tag = strdup(target->tag);
     (void)snprintf(qemu->start, sizeof qemu->start, "%s", target->start);
-    if (!qemu->socket_path || !qemu->uuid || !qemu->tag) {
+    if ((!target->way && !qemu->socket_path) || !qemu->uuid || !qemu->tag) {
         release(qemu);
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to talk to QEMU");
     }
+    if (target->way)
+        qemu->way = *target->way;
     (void)uv_timer_init(loop, &qemu->retry);
     qemu->retry.data = qemu;
     *ret_qemu = qemu;
@@ -209,6 +304,11 @@ bool bf_qemu_is_gone(const struct bf_qemu *qemu)
     return qemu->gone;
 }
 
+bool bf_qemu_was_up(const struct bf_qemu *qemu)
+{
+    return qemu->was_up;
+}
+
 const char *bf_qemu_start(const struct bf_qemu *qemu)
 {
     return qemu->start;
@@ -224,11 +324,19 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
+static void release_if_over(struct bf_qemu *qemu)
+{
+    if (qemu->freed && !qemu->way_busy && !uv_is_closing((uv_handle_t *)&qemu->retry))
+        uv_close((uv_handle_t *)&qemu->retry, on_timer_closed);
+}
+
 void bf_qemu_free(struct bf_qemu *qemu)
 {
     if (qemu->freed)
         return;
     qemu->freed = true;
+    (void)uv_timer_stop(&qemu->retry);
     drop_session(qemu);
-    uv_close((uv_handle_t *)&qemu->retry, on_timer_closed);
+    leave_way(qemu);
+    release_if_over(qemu);
 }

@@ -65,6 +65,19 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
     return 0;
 }
 
+/* libvirtd has ended, or the connection to it. */
+static void on_cut_off(virConnectPtr connection, int reason, void *ctx)
+{
+    struct bf_virt_bridge *bridge = ctx;
+
+    (void)connection;
+    (void)reason;
+    (void)pthread_mutex_lock(&bridge->lock);
+    bridge->gone = true;
+    (void)pthread_mutex_unlock(&bridge->lock);
+    wake(bridge);
+}
+
 /* Opening and closing */
 
 static int listen_privately(struct bf_virt_bridge *bridge, struct bf_error *err)
@@ -96,6 +109,9 @@ static int follow_events(struct bf_virt_bridge *bridge, struct bf_error *err)
     if (bridge->events_id < 0)
         return bf_virt_fail(err, "domain '%s' has no QEMU monitor that libvirt passes on",
                             bf_virt_domain_name(bridge->domain));
+    /* One for each connection; where another bridge has it, this one learns by its next command. */
+    bridge->hears_close =
+        virConnectRegisterCloseCallback(connection, on_cut_off, bridge, NULL) == 0;
     bridge->lifecycle_id =
         virConnectDomainEventRegisterAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                          VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), bridge, NULL);
@@ -185,6 +201,8 @@ void bf_virt_bridge_close(struct bf_virt_bridge *bridge)
 
     if (bridge->thread_runs)
         stop_thread(bridge);
+    if (bridge->hears_close)
+        (void)virConnectUnregisterCloseCallback(connection, on_cut_off);
     if (bridge->events_id >= 0)
         (void)virConnectDomainQemuMonitorEventDeregister(connection, bridge->events_id);
     if (bridge->lifecycle_id >= 0)

@@ -51,16 +51,21 @@ static bool send_events(struct bf_virt_bridge *bridge, int client)
     return send_all(client, events, nr_bytes) && !over;
 }
 
-/* QEMU's answer to @command, or libvirt's refusal in its stead. */
+/* QEMU's answer to @command, or libvirt's refusal in its stead; NULL: libvirtd is gone. */
 static char *carry_out(struct bf_virt_bridge *bridge, const struct bf_bridge_command *command)
 {
     BF_CLEANUP(bf_freep) char *result = NULL;
-    const virError *error;
+    virErrorPtr error;
+    char *refusal = NULL;
 
     if (virDomainQemuMonitorCommand(bridge->domain->domain, command->text, &result, 0) == 0)
         return bf_bridge_answer(command, result);
-    error = virGetLastError();
-    return bf_bridge_refusal(command, error && error->message ? error->message : "libvirt failed");
+    error = virSaveLastError(); /* the next call forgets it */
+    if (virConnectIsAlive(bridge->domain->virt->connection) != 0)
+        refusal =
+            bf_bridge_refusal(command, error && error->message ? error->message : "libvirt failed");
+    virFreeError(error);
+    return refusal;
 }
 
 static bool handle(struct bf_virt_bridge *bridge, int client, const char *line, size_t nr_bytes)
@@ -72,7 +77,7 @@ static bool handle(struct bf_virt_bridge *bridge, int client, const char *line, 
         return false;
     answer = command.negotiates ? bf_bridge_answer(&command, "{\"return\":{}}")
                                 : carry_out(bridge, &command);
-    if (!send_events(bridge, client)) {
+    if (!answer || !send_events(bridge, client)) {
         free(answer);
         return false;
     }

@@ -21,13 +21,14 @@ struct bf_virt_bridge {
     int wakeup; /* an eventfd: events are waiting, the domain is gone, or we are to stop */
     int events_id;
     int lifecycle_id;
+    bool hears_close;
     bool thread_runs;
     pthread_t thread;
 
     pthread_mutex_t lock; /* what follows is shared with libvirt's event thread and the owner */
     char *events;         /* lines */
     size_t nr_events_bytes;
-    bool gone; /* the domain's QEMU has ended */
+    bool gone; /* the domain's QEMU has ended, or libvirtd */
     bool stop;
 
     /* Of the bridge's thread: what the client has sent, up to no newline yet */

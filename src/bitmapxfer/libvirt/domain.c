@@ -84,6 +84,30 @@ int bf_virt_domain_state(struct bf_virt_domain *domain, enum bf_virt_state *ret_
     return 0;
 }
 
+int bf_virt_domain_is_arriving(struct bf_virt_domain *domain, bool *ret_arriving,
+                               struct bf_error *err)
+{
+    int state;
+    int reason;
+
+    if (virDomainGetState(domain->domain, &state, &reason, 0) < 0)
+        return bf_virt_fail(err, "domain '%s' does not tell its state",
+                            bf_virt_domain_name(domain));
+    *ret_arriving = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION;
+    return 0;
+}
+
+int bf_virt_domain_id(struct bf_virt_domain *domain, int *ret_id, struct bf_error *err)
+{
+    unsigned id = virDomainGetID(domain->domain);
+
+    if (id == (unsigned)-1)
+        return bf_error_set(err, BF_E_NOT_FOUND, "domain '%s' does not run: it has no QEMU",
+                            bf_virt_domain_name(domain));
+    *ret_id = (int)id;
+    return 0;
+}
+
 int bf_virt_domain_is_persistent(struct bf_virt_domain *domain, bool *ret_persistent,
                                  struct bf_error *err)
 {

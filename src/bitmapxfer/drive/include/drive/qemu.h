@@ -1,10 +1,14 @@
 /** The QEMU of a move, kept in reach: connected, watched, connected again, or known to be gone.
  *
  *     new -> connecting -> up -> lost -> connecting ... -> up | gone
+ *
+ * With a way (libvirt) each connection goes through a socket of its own, which is made and taken
+ * away in a thread.
  */
 #ifndef DRIVE_QEMU_H
 #define DRIVE_QEMU_H
 
+#include "drive/way.h"
 #include "live/clean.h"
 #include "live/load.h"
 #include "live/measure.h"
@@ -30,7 +34,9 @@ struct bf_qemu_handlers {
 };
 
 struct bf_qemu_target {
-    const char *socket_path;
+    const char *socket_path;  /* unless there is a way */
+    const struct bf_way *way; /* copied, and freed with the bf_qemu; NULL: none */
+    bool patient;             /* with a way: it is waited for until it is there */
     const char *uuid;
     const char *start; /* of the QEMU that was known before; "": any */
     const char *tag;
@@ -49,6 +55,7 @@ int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, 
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu);
 struct bf_live_watch *bf_qemu_live_watch(const struct bf_qemu *qemu);
 bool bf_qemu_is_gone(const struct bf_qemu *qemu);
+bool bf_qemu_was_up(const struct bf_qemu *qemu); /* ever, in this run */
 const char *bf_qemu_start(const struct bf_qemu *qemu);
 
 /** An operation ended in doubt: close the connection and connect anew. */

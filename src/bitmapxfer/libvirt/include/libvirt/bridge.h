@@ -4,8 +4,8 @@
  *
  * A thread of the bridge's own hands each command to libvirt (monitor passthrough, blocking) and
  * each answer back under the id that it came with; QEMU's events follow as they come.  So the loop
- * never waits.  One client after the other; when the domain's QEMU ends, the connection does.
- * libvirt marks the domain as tainted (custom-monitor).
+ * never waits.  One client after the other; when the domain's QEMU ends, or libvirtd, the
+ * connection does. libvirt marks the domain as tainted (custom-monitor).
  *
  * The destination's libvirt of a migration under way answers no command until that has ended.
  */

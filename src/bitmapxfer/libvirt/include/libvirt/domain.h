@@ -27,6 +27,15 @@ enum bf_virt_state {
 int bf_virt_domain_state(struct bf_virt_domain *domain, enum bf_virt_state *ret_state,
                          struct bf_error *err);
 
+/** Does it wait here for a migration to it to end?  libvirt answers no monitor command until then.
+ */
+int bf_virt_domain_is_arriving(struct bf_virt_domain *domain, bool *ret_arriving,
+                               struct bf_error *err);
+
+/** Another one each time that it is started; it outlives a restart of libvirtd.  Errors: NOT_FOUND:
+ *  it does not run. */
+int bf_virt_domain_id(struct bf_virt_domain *domain, int *ret_id, struct bf_error *err);
+
 /** Is it defined, so that it stays when it is shut off? */
 int bf_virt_domain_is_persistent(struct bf_virt_domain *domain, bool *ret_persistent,
                                  struct bf_error *err);
