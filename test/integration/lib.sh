@@ -2,7 +2,8 @@
 # What every integration test starts with: `. "$(dirname "$0")/lib.sh"`.
 #
 # $BITFERRY, $PLUGIN   what was built
-# $scratch             a folder of this test's own, removed at the end together with its processes
+# $scratch             a folder of this test's own, removed at the end together with its processes; where the
+#                      test failed, $BF_KEEP (a folder, if it is set) gets a copy
 
 set -euo pipefail
 
@@ -28,6 +29,7 @@ bf_clean_up() {
     done
     wait 2>/dev/null || true
     awk -v under="$scratch/" 'index($2, under) == 1 { print $2 }' /proc/mounts | xargs -r umount
+    [ "$status" = 0 ] || [ -z "${BF_KEEP:-}" ] || cp -R "$scratch" "$BF_KEEP/" 2>/dev/null || true
     rm -rf "$scratch"
     exit "$status"
 }
