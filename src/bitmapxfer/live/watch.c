@@ -72,6 +72,8 @@ static void tell_guest(struct bf_live_watch *watch, bool running, const char *st
     if (watch->status[0] && watch->running == running &&
         (running || strcmp(watch->status, status) == 0))
         return;
+    if (running)
+        bf_live_mirrors_tell_gone(watch, true);
     watch->running = running;
     watch->guest_ran = watch->guest_ran || running;
     (void)snprintf(watch->status, sizeof watch->status, "%s", status);
@@ -146,6 +148,8 @@ static bool take_answer(struct bf_live_watch *watch, const struct bf_error *err)
 /* The last thing that is done with an answer. */
 static void end_answer(struct bf_live_watch *watch)
 {
+    if (watch->nr_awaited == 1)
+        bf_live_mirrors_tell_gone(watch, false);
     if (--watch->nr_awaited > 0)
         return;
     if (watch->freed)
@@ -215,6 +219,7 @@ static void look(struct bf_live_watch *watch)
 {
     uv_update_time(watch->live->loop);
     watch->ordered_at_ms = uv_now(watch->live->loop);
+    watch->nr_looks++;
     watch->nr_awaited++; /* so that no answer is the last while questions are put */
     ask(watch, "query-block-jobs", on_jobs);
     ask(watch, "query-migrate", on_migration);

@@ -16,6 +16,11 @@ struct bf_live_mirror {
     bool drained;    /* was told */
     uint64_t
         copied_at_ms; /* when the first of the looks in a row that count was ordered; 0: none */
+    /* An end that was not told yet: the guest was stopped then. */
+    bool gone;
+    bool gone_clean;
+    char gone_text[128];
+    unsigned gone_look; /* the look that was the last then */
 };
 
 struct bf_live_watch {
@@ -33,6 +38,7 @@ struct bf_live_watch {
     char status[32]; /* "": nothing */
     bool guest_ran;
     /* the look that is under way */
+    unsigned nr_looks; /* with this one */
     unsigned nr_awaited;
     uint64_t ordered_at_ms;
     bool again;      /* an event says that another one is worth it at once */
@@ -56,6 +62,9 @@ bool bf_live_mirrors_look(struct bf_live_watch *watch, const json_t *jobs);
 
 /** The graph for the same @jobs. */
 void bf_live_mirrors_map(struct bf_live_watch *watch, const json_t *jobs, const json_t *graph);
+
+/** Tell the ends of mirrors that were held back: all, or those of before the look under way. */
+void bf_live_mirrors_tell_gone(struct bf_live_watch *watch, bool all);
 
 /** An event of a block job.  False: it is of no concern here. */
 bool bf_live_mirrors_event(struct bf_live_watch *watch, const char *name, const json_t *data);

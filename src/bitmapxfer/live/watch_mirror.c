@@ -34,15 +34,37 @@ static void tell_error(struct bf_live_watch *watch, struct bf_live_mirror *mirro
     tell_mirror(watch, mirror, BF_LIVE_MIRROR_ERROR, false, text);
 }
 
+static void tell_gone_now(struct bf_live_watch *watch, struct bf_live_mirror *mirror)
+{
+    if (!mirror->gone)
+        return;
+    mirror->gone = false;
+    tell_mirror(watch, mirror, BF_LIVE_MIRROR_GONE, mirror->gone_clean, mirror->gone_text);
+}
+
+void bf_live_mirrors_tell_gone(struct bf_live_watch *watch, bool all)
+{
+    for (uint32_t i = 0; i < watch->nr_disks && !watch->freed; i++) {
+        if (all || watch->mirrors[i].gone_look != watch->nr_looks)
+            tell_gone_now(watch, &watch->mirrors[i]);
+    }
+}
+
+/* Was the guest stopped for the switchover?  An orchestrator ends its mirrors as soon as it sees
+ * `pre-switchover`, of which QEMU sends no event unless it was told to.  So the end of a mirror of
+ * a stopped guest is told after the next answer to query-migrate, or before the guest runs. */
 static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror, bool all_copied,
                       const char *text)
 {
-    bool clean = mirror->ready && all_copied && !mirror->failed && !text[0];
-
+    mirror->gone = true;
+    mirror->gone_clean = mirror->ready && all_copied && !mirror->failed && !text[0];
+    mirror->gone_look = watch->nr_looks;
+    (void)snprintf(mirror->gone_text, sizeof mirror->gone_text, "%s", text);
     mirror->job[0] = '\0';
     mirror->ready = mirror->failed = mirror->all_copied = mirror->drained = false;
     mirror->copied_at_ms = 0;
-    tell_mirror(watch, mirror, BF_LIVE_MIRROR_GONE, clean, text);
+    if (watch->running || !watch->status[0])
+        tell_gone_now(watch, mirror);
 }
 
 static struct bf_live_mirror *mirror_of(struct bf_live_watch *watch, const char *job)
@@ -60,6 +82,7 @@ static void begin(struct bf_live_watch *watch, struct bf_live_mirror *mirror, co
 {
     if (mirror->job[0])
         tell_gone(watch, mirror, false, "another job took its place");
+    tell_gone_now(watch, mirror);
     (void)snprintf(mirror->job, sizeof mirror->job, "%s", job);
     if (strcmp(watch->unknown_error, job) == 0) {
         watch->unknown_error[0] = '\0';

@@ -1,6 +1,10 @@
 /* What a watch tells of mirrors, migrations and guests of real QEMUs. */
 #include "watcher.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 static const char *const two_disks[] = {"vda", "vdb", NULL};
 static const char *const no_disks[] = {NULL};
 
@@ -228,6 +232,143 @@ static void a_killed_qemu_is_lost_and_gone(void **state)
     watcher_stop(&watcher);
 }
 
+/* --- an orchestrator that is quicker than the watch: our loop stands still meanwhile --- */
+
+struct orchestrator {
+    FILE *from;
+    int to;
+};
+
+static void orchestrator_read(struct orchestrator *self, const char *part, char line[4096])
+{
+    do
+        assert_non_null(fgets(line, 4096, self->from));
+    while (!strstr(line, part));
+}
+
+/* The answer is in @line. */
+static void orchestrator_do(struct orchestrator *self, const char *words, char line[4096])
+{
+    assert_int_equal(write(self->to, words, strlen(words)), strlen(words));
+    orchestrator_read(self, "\"return\"", line);
+}
+
+/* Beside the session: a QMP socket serves one client. */
+static struct orchestrator orchestrator_connect(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct orchestrator self = {.to = socket(AF_UNIX, SOCK_STREAM, 0)};
+    char line[4096];
+
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(connect(self.to, (struct sockaddr *)&address, sizeof address), 0);
+    self.from = fdopen(self.to, "r");
+    assert_non_null(self.from);
+    orchestrator_read(&self, "\"QMP\"", line);
+    orchestrator_do(&self, "{\"execute\":\"qmp_capabilities\"}", line);
+    return self;
+}
+
+static void orchestrator_pause(struct orchestrator *self)
+{
+    char line[4096];
+
+    orchestrator_do(self,
+                    "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":"
+                    "[{\"capability\":\"pause-before-switchover\",\"state\":true}]}}",
+                    line);
+    orchestrator_do(
+        self, "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >/dev/null\"}}", line);
+    do
+        orchestrator_do(self, "{\"execute\":\"query-migrate\"}", line);
+    while (!strstr(line, "\"pre-switchover\""));
+}
+
+static void orchestrator_end_mirror(struct orchestrator *self)
+{
+    char line[4096];
+
+    orchestrator_do(self, "{\"execute\":\"block-job-cancel\",\"arguments\":{\"device\":\"job7\"}}",
+                    line);
+    do
+        orchestrator_do(self, "{\"execute\":\"query-block-jobs\"}", line);
+    while (strstr(line, "job7"));
+}
+
+static void watch_with_orchestrator(struct rig *rig, struct watcher *watcher,
+                                    struct orchestrator *orchestrator)
+{
+    struct vm *vm = &rig->vms[0];
+    char socket[96];
+
+    rig_make_image(rig, "b.qcow2");
+    rig_make_image(rig, "copy.qcow2");
+    (void)snprintf(socket, sizeof socket, "unix:%s,server=on,wait=off", rig_path(rig, "own.qmp"));
+    vm_start(vm, (const char *const[]){"-qmp", socket, NULL});
+    vm_add_guest_disk(vm, "vdb", "b.qcow2");
+    vm_add_disk(vm, "copy", "copy.qcow2");
+    watcher_start(watcher, vm, (const char *const[]){"vdb", NULL});
+    start_mirror(vm, "copy");
+    (void)watcher_await(watcher, BF_LIVE_MIRROR_READY);
+    (void)watcher_await(watcher, BF_LIVE_GUEST_RUNS);
+    *orchestrator = orchestrator_connect(rig_path(rig, "own.qmp"));
+}
+
+/* Which of these facts is told first? */
+static enum bf_live_fact_kind first_of_gone_and_paused(struct watcher *watcher)
+{
+    const struct seen *gone = watcher_await(watcher, BF_LIVE_MIRROR_GONE);
+    const struct seen *migration;
+
+    assert_true(gone->fact.clean);
+    do
+        migration = watcher_await(watcher, BF_LIVE_MIGRATION);
+    while (migration->fact.migration != BF_LIVE_MIGRATION_PRE_SWITCHOVER);
+    return gone < migration ? BF_LIVE_MIRROR_GONE : BF_LIVE_MIGRATION;
+}
+
+static void a_mirror_that_is_ended_in_the_pause_is_told_after_it(void **state)
+{
+    struct orchestrator orchestrator;
+    struct watcher watcher;
+
+    watch_with_orchestrator(*state, &watcher, &orchestrator);
+    orchestrator_pause(&orchestrator);
+    orchestrator_end_mirror(&orchestrator);
+    assert_int_equal(first_of_gone_and_paused(&watcher), BF_LIVE_MIGRATION);
+    watcher_stop(&watcher);
+    (void)fclose(orchestrator.from);
+}
+
+static void a_mirror_that_is_ended_before_the_pause_is_told_before_it(void **state)
+{
+    struct orchestrator orchestrator;
+    struct watcher watcher;
+
+    watch_with_orchestrator(*state, &watcher, &orchestrator);
+    orchestrator_end_mirror(&orchestrator);
+    orchestrator_pause(&orchestrator);
+    assert_int_equal(first_of_gone_and_paused(&watcher), BF_LIVE_MIRROR_GONE);
+    watcher_stop(&watcher);
+    (void)fclose(orchestrator.from);
+}
+
+static void a_mirror_that_is_ended_while_the_guest_rests_is_told_before_it_runs(void **state)
+{
+    struct orchestrator orchestrator;
+    struct watcher watcher;
+    char line[4096];
+
+    watch_with_orchestrator(*state, &watcher, &orchestrator);
+    orchestrator_do(&orchestrator, "{\"execute\":\"stop\"}", line);
+    orchestrator_end_mirror(&orchestrator);
+    orchestrator_do(&orchestrator, "{\"execute\":\"cont\"}", line);
+    assert_true(watcher_await(&watcher, BF_LIVE_MIRROR_GONE) <
+                watcher_await(&watcher, BF_LIVE_GUEST_RUNS));
+    watcher_stop(&watcher);
+    (void)fclose(orchestrator.from);
+}
+
 struct quitter {
     struct vm *vm;
     struct bf_live_watch *watch;
@@ -270,6 +411,9 @@ int main(void)
         RIG_TEST(a_mirror_that_lags_is_not_drained),
         RIG_TEST(a_mirror_cut_short_is_not_gone_clean),
         RIG_TEST(a_mirror_whose_target_fails_is_told_with_its_end),
+        RIG_TEST(a_mirror_that_is_ended_in_the_pause_is_told_after_it),
+        RIG_TEST(a_mirror_that_is_ended_before_the_pause_is_told_before_it),
+        RIG_TEST(a_mirror_that_is_ended_while_the_guest_rests_is_told_before_it_runs),
         RIG_TEST(stops_and_runs_of_the_guest_are_told),
         RIG_TEST(a_migration_that_fails_is_told),
         RIG_TEST(a_migration_that_is_cancelled_is_told),
