@@ -94,10 +94,54 @@ static void look_into_images(struct source_drive *drive)
 
 /* QEMU forgets persistent bitmaps when it lets go of their image; any other that is not there was
  * removed by somebody. */
-static enum bf_drop judge_missing(const struct source_drive *drive, uint32_t index)
+static bool may_be_stored(const struct source_drive *drive, uint32_t index)
 {
-    return drive->left && drive->offer.bitmaps[index].persistent ? BF_DROP_BITMAP_UNSEEN
-                                                                 : BF_DROP_BITMAP_VANISHED;
+    return drive->drops[index] == BF_DROP_BITMAP_VANISHED && drive->offer.bitmaps[index].persistent;
+}
+
+static bool any_may_be_stored(const struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (may_be_stored(drive, i))
+            return true;
+    }
+    return false;
+}
+
+static void look_for_stored_ones(struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (may_be_stored(drive, i))
+            drive->drops[i] = BF_DROP_BITMAP_UNSEEN;
+    }
+    look_into_images(drive);
+}
+
+/* Between the pause and the end of the migration QEMU stores them: the images are read after it. */
+static void on_migration(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    const char *status = json_string_value(json_object_get(result, "status"));
+
+    if (!source_op_ended(drive))
+        return;
+    if (drive->left)
+        look_for_stored_ones(drive);
+    else if (err || !status || strcmp(status, "device") == 0 || strcmp(status, "completed") == 0)
+        source_again(drive, source_examine);
+    else
+        look_into_images(drive);
+}
+
+static void ask_migration(struct source_drive *drive)
+{
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+
+    if (live && bf_qmp_send(bf_live_qmp(live), "query-migrate", NULL, BF_QEMU_DEADLINE_MS,
+                            on_migration, drive, NULL) == 0)
+        source_op_began(drive);
+    else
+        source_again(drive, source_examine);
 }
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -111,13 +155,17 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     for (uint32_t i = 0; i < nr_measures && !err; i++) {
         const struct bf_live_measure *found = &measures[i];
 
-        if (found->found)
-            drive->drops[i] = (uint8_t)judge(drive, i, found->recording, found->inconsistent,
-                                             found->digested ? &found->summary : NULL);
-        else
-            drive->drops[i] = (uint8_t)judge_missing(drive, i);
+        drive->drops[i] = found->found
+                              ? (uint8_t)judge(drive, i, found->recording, found->inconsistent,
+                                               found->digested ? &found->summary : NULL)
+                              : BF_DROP_BITMAP_VANISHED;
     }
-    look_into_images(drive);
+    if (drive->left)
+        look_for_stored_ones(drive);
+    else if (any_may_be_stored(drive))
+        ask_migration(drive);
+    else
+        look_into_images(drive);
 }
 
 int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_measure_fn done)

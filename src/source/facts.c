@@ -34,6 +34,7 @@ static void on_migration(struct source_drive *drive, enum bf_live_migration migr
 {
     switch (migration) {
     case BF_LIVE_MIGRATION_PRE_SWITCHOVER:
+    case BF_LIVE_MIGRATION_DEVICE:
         drive->migrating = drive->paused = true;
         source_tell(drive, BF_SOURCE_PAUSED);
         break;
@@ -53,7 +54,6 @@ static void on_migration(struct source_drive *drive, enum bf_live_migration migr
         break;
     case BF_LIVE_MIGRATION_SETUP:
     case BF_LIVE_MIGRATION_ACTIVE:
-    case BF_LIVE_MIGRATION_DEVICE:
         drive->migrating = true;
         break;
     case BF_LIVE_MIGRATION_NONE:
