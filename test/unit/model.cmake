@@ -9,7 +9,10 @@ bf_model_test(model_summary PkgConfig::NETTLE)
 bf_model_test(model_extents)
 bf_model_test(model_transform)
 bf_model_test(model_compare)
+bf_model_test(model_coverage_histories)
 bf_unit_test(model_stretches bf_model)
+bf_unit_test(model_checkpoints bf_model)
+bf_unit_test(model_coverage bf_model)
 
 # Every allocation of the catalog is made to fail once.
 bf_unit_test(model_catalog bf_model)

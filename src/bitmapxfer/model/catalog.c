@@ -137,7 +137,7 @@ static int check_bitmap(const struct bf_catalog_disk *disk, const struct bf_cata
     r = bf_geometry_check(&geometry, err);
     if (r < 0)
         return r;
-    if (bitmap->has_summary &&
+    if ((bitmap->has_summary || bitmap->counted) &&
         (!bitmap->consistent || bitmap->summary.nr_dirty_bits > bf_geometry_nr_bits(&geometry)))
         return bf_error_set(err, BF_E_INVALID,
                             "bitmap '%.200s' of disk '%s' has an impossible count", bitmap->name,

@@ -21,7 +21,9 @@ struct bf_catalog_bitmap {
     bool persistent;
     bool consistent;  /* false: its bits must not be used */
     char *problem;    /* owned; why it is not consistent, or NULL */
+    bool busy;        /* of a running QEMU: a job, an export or a migration uses it */
     bool has_summary; /* count and digest were computed (never when not consistent) */
+    bool counted;     /* the summary's count is there, with a digest or (QEMU) without */
     struct bf_summary summary;
 };
 
