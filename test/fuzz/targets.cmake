@@ -31,6 +31,11 @@ if(TARGET fuzz-manifest) # its sources include a header of the layer's private d
   target_link_libraries(fuzz-manifest PRIVATE bf_proto)
 endif()
 
+bf_fuzz_target(checkpoints bf_catalog)
+if(TARGET fuzz-checkpoints)
+  target_link_libraries(fuzz-checkpoints PRIVATE bf_proto)
+endif()
+
 bf_fuzz_target(rpc bf_rpc)
 target_include_directories(replay-rpc PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxfer/rpc)
 if(TARGET fuzz-rpc)

@@ -2,6 +2,7 @@
 
 #include "base/name.h"
 #include "base/text.h"
+#include "json_read.h"
 
 #include <string.h>
 
@@ -161,59 +162,6 @@ int bf_catalog_format(const struct bf_catalog *catalog, char **ret_text, size_t 
 
 /* ---- from JSON ---- */
 
-static int malformed(struct bf_error *err, const char *key, const char *expected)
-{
-    return bf_error_set(err, BF_E_PROTOCOL, "\"%s\" is missing or not %s", key, expected);
-}
-
-static int get_bytes(const json_t *object, const char *key, uint64_t *ret_bytes,
-                     struct bf_error *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return malformed(err, key, "a number of bytes");
-    *ret_bytes = (uint64_t)json_integer_value(value);
-    return 0;
-}
-
-static int get_bool(const json_t *object, const char *key, bool *ret_value, struct bf_error *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (!json_is_boolean(value))
-        return malformed(err, key, "a boolean");
-    *ret_value = json_boolean_value(value);
-    return 0;
-}
-
-/* *ret_text is borrowed from @object; NULL if the key is absent and @optional. */
-static int get_text(const json_t *object, const char *key, bool optional, const char **ret_text,
-                    struct bf_error *err)
-{
-    const json_t *value = json_object_get(object, key);
-
-    *ret_text = NULL;
-    if (!value && optional)
-        return 0;
-    if (!json_is_string(value))
-        return malformed(err, key, "a text");
-    *ret_text = json_string_value(value);
-    return 0;
-}
-
-static int get_array(const json_t *object, const char *key, size_t nr_max, const json_t **ret_array,
-                     struct bf_error *err)
-{
-    *ret_array = json_object_get(object, key);
-    if (!json_is_array(*ret_array))
-        return malformed(err, key, "a list");
-    if (json_array_size(*ret_array) > nr_max)
-        return bf_error_set(err, BF_E_LIMIT, "\"%s\" has %zu entries, more than %zu", key,
-                            json_array_size(*ret_array), nr_max);
-    return 0;
-}
-
 /* The bytes of the name into @buf: "name_hex" where the peer gave it, else "name". */
 static int get_name(const json_t *object, char buf[BF_BITMAP_NAME_MAX + 1], struct bf_error *err)
 {
@@ -221,19 +169,19 @@ static int get_name(const json_t *object, char buf[BF_BITMAP_NAME_MAX + 1], stru
     const char *hex;
     int ret;
 
-    if ((ret = get_text(object, "name", false, &name, err)) < 0 ||
-        (ret = get_text(object, "name_hex", true, &hex, err)) < 0)
+    if ((ret = bf_json_get_text(object, "name", false, &name, err)) < 0 ||
+        (ret = bf_json_get_text(object, "name_hex", true, &hex, err)) < 0)
         return ret;
     if (!hex) {
         if (strlen(name) > BF_BITMAP_NAME_MAX)
-            return malformed(err, "name", "a bitmap name of at most 1023 bytes");
+            return bf_json_malformed(err, "name", "a bitmap name of at most 1023 bytes");
         strcpy(buf, name);
         return 0;
     }
     size_t nr_bytes = strlen(hex) / 2;
     if (nr_bytes > BF_BITMAP_NAME_MAX || !bf_hex_decode(hex, nr_bytes, (uint8_t *)buf) ||
         memchr(buf, '\0', nr_bytes))
-        return malformed(err, "name_hex", "a bitmap name in hexadecimal");
+        return bf_json_malformed(err, "name_hex", "a bitmap name in hexadecimal");
     buf[nr_bytes] = '\0';
     return 0;
 }
@@ -250,17 +198,17 @@ static int get_summary(const json_t *object, const struct bf_catalog_disk *disk,
     if (!bitmap->consistent ||
         (!json_object_get(object, "dirty_bytes") && !json_object_get(object, "sha256")))
         return 0;
-    if ((ret = get_bytes(object, "dirty_bytes", &dirty_bytes, err)) < 0 ||
-        (ret = get_text(object, "sha256", false, &sha256, err)) < 0)
+    if ((ret = bf_json_get_bytes(object, "dirty_bytes", &dirty_bytes, err)) < 0 ||
+        (ret = bf_json_get_text(object, "sha256", false, &sha256, err)) < 0)
         return ret;
     struct bf_geometry geometry = bf_catalog_geometry(disk, bitmap);
     bitmap->summary.nr_dirty_bits = dirty_bytes / bitmap->granularity_bytes;
     if (dirty_bytes % bitmap->granularity_bytes != 0 ||
         bitmap->summary.nr_dirty_bits > bf_geometry_nr_bits(&geometry))
-        return malformed(err, "dirty_bytes",
-                         "what a bitmap of this size and granularity can count");
+        return bf_json_malformed(err, "dirty_bytes",
+                                 "what a bitmap of this size and granularity can count");
     if (!bf_hex_decode(sha256, BF_SHA256_BYTES, bitmap->summary.sha256))
-        return malformed(err, "sha256", "a digest in hexadecimal");
+        return bf_json_malformed(err, "sha256", "a digest in hexadecimal");
     bitmap->has_summary = true;
     return 0;
 }
@@ -282,11 +230,12 @@ static int add_bitmap(const json_t *object, struct bf_catalog_disk *disk, struct
     int ret;
 
     if ((ret = get_name(object, name, err)) < 0 ||
-        (ret = get_bytes(object, "granularity_bytes", &bitmap.granularity_bytes, err)) < 0 ||
-        (ret = get_bool(object, "recording", &bitmap.recording, err)) < 0 ||
-        (ret = get_bool(object, "persistent", &bitmap.persistent, err)) < 0 ||
-        (ret = get_bool(object, "consistent", &bitmap.consistent, err)) < 0 ||
-        (ret = get_text(object, "problem", true, &problem, err)) < 0)
+        (ret = bf_json_get_bytes(object, "granularity_bytes", &bitmap.granularity_bytes, err)) <
+            0 ||
+        (ret = bf_json_get_bool(object, "recording", &bitmap.recording, err)) < 0 ||
+        (ret = bf_json_get_bool(object, "persistent", &bitmap.persistent, err)) < 0 ||
+        (ret = bf_json_get_bool(object, "consistent", &bitmap.consistent, err)) < 0 ||
+        (ret = bf_json_get_text(object, "problem", true, &problem, err)) < 0)
         return ret;
     struct bf_geometry geometry = bf_catalog_geometry(disk, &bitmap);
     if (bf_geometry_check(&geometry, &refusal) < 0)
@@ -318,10 +267,10 @@ static int add_disk(const json_t *object, struct bf_catalog *catalog, struct bf_
     uint64_t size_bytes;
     int ret;
 
-    if ((ret = get_text(object, "name", false, &name, err)) < 0 ||
-        (ret = get_bytes(object, "virtual_size_bytes", &size_bytes, err)) < 0 ||
-        (ret = get_text(object, "note", true, &note, err)) < 0 ||
-        (ret = get_array(object, "bitmaps", BF_CATALOG_BITMAPS_MAX, &bitmaps, err)) < 0)
+    if ((ret = bf_json_get_text(object, "name", false, &name, err)) < 0 ||
+        (ret = bf_json_get_bytes(object, "virtual_size_bytes", &size_bytes, err)) < 0 ||
+        (ret = bf_json_get_text(object, "note", true, &note, err)) < 0 ||
+        (ret = bf_json_get_array(object, "bitmaps", BF_CATALOG_BITMAPS_MAX, &bitmaps, err)) < 0)
         return ret;
     if (bf_catalog_add_disk(catalog, name, size_bytes, &disk, &refusal) < 0)
         return blame_peer(&refusal, err);
@@ -341,7 +290,7 @@ static int check_schema(const json_t *json, struct bf_error *err)
     const json_t *schema = json_object_get(json, "schema");
 
     if (!json_is_integer(schema) || json_integer_value(schema) < 1)
-        return malformed(err, "schema", "a version number");
+        return bf_json_malformed(err, "schema", "a version number");
     if (json_integer_value(schema) > BF_CATALOG_SCHEMA)
         return bf_error_set(err, BF_E_VERSION,
                             "the index has schema %" JSON_INTEGER_FORMAT
@@ -357,7 +306,7 @@ int bf_catalog_from_json(const json_t *json, struct bf_catalog *ret_catalog, str
     int ret;
 
     if ((ret = check_schema(json, err)) < 0 ||
-        (ret = get_array(json, "disks", BF_CATALOG_DISKS_MAX, &disks, err)) < 0)
+        (ret = bf_json_get_array(json, "disks", BF_CATALOG_DISKS_MAX, &disks, err)) < 0)
         return ret;
     for (size_t i = 0; i < json_array_size(disks); i++) {
         if ((ret = add_disk(json_array_get(disks, i), &catalog, err)) < 0) {
