@@ -99,10 +99,50 @@ static void put_milestones(const json_t *move, FILE *out)
     }
 }
 
+static void put_part(const char *before, const json_t *object, const char *key, const char *after,
+                     FILE *out)
+{
+    (void)fputs(before, out);
+    put(out, object, key);
+    (void)fputs(after, out);
+}
+
+static size_t put_modes(const json_t *move, FILE *out)
+{
+    const json_t *how = json_object_get(move, "how");
+    const json_t *disk;
+    size_t i;
+
+    json_array_foreach(how, i, disk)
+    {
+        put_part("  ", disk, "disk", ": ", out);
+        put_part("", disk, "mode", ", because ", out);
+        put_part("", disk, "why", "\n", out);
+    }
+    return json_array_size(how);
+}
+
+static size_t put_warnings(const json_t *move, FILE *out)
+{
+    const json_t *warnings = json_object_get(move, "warnings");
+    const json_t *warning;
+    size_t i;
+
+    json_array_foreach(warnings, i, warning)
+    {
+        const char *text = json_string_value(warning);
+        BF_CLEANUP(bf_freep) char *safe = bf_escape(text ? text : "?");
+
+        (void)fprintf(out, "  warning: %s\n", safe ? safe : "?");
+    }
+    return json_array_size(warnings);
+}
+
 size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FILE *out)
 {
     const json_t *rows = json_object_get(move, "bitmaps");
     const json_t *row;
+    size_t nr_lines = 2;
     size_t i;
 
     (void)fputs(screen->colour ? "\033[1m" : "", out);
@@ -113,11 +153,13 @@ size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FI
     bf_move_view_state(move, out);
     put_milestones(move, out);
     (void)fputc('\n', out);
+    nr_lines += put_modes(move, out);
+    nr_lines += put_warnings(move, out);
     json_array_foreach(rows, i, row)
     {
         put_row(row, screen, out);
     }
-    return 2 + json_array_size(rows);
+    return nr_lines + json_array_size(rows);
 }
 
 void bf_move_view_drops(const json_t *move, FILE *out)

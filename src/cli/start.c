@@ -1,13 +1,14 @@
 /* `bitferry start` and `bitferry expect`: the two ends of a move are told of it. */
 #include "daemon_link.h"
 #include "output.h"
+#include "pairs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_SOCKET, NR_EXPECT_OPTIONS };
-enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, OPT_HANDOVER, NR_START_OPTIONS };
+enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_MODE, OPT_SOCKET, NR_EXPECT_OPTIONS };
+enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, OPT_HANDOVER, OPT_NO_REPAIR, NR_START_OPTIONS };
 
 #define PLAN_OPTIONS                                                                               \
     [OPT_VM] = {.name = "vm",                                                                      \
@@ -32,6 +33,13 @@ enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, OPT_HANDOVER, NR_START_OPTIONS };
                   .repeatable = true,                                                              \
                   .help = "a disk and the name of its block node here; without any, all disks "    \
                           "of the machine under the names of their devices"},                      \
+    [OPT_MODE] = {.name = "mode",                                                                  \
+                  .placeholder = "DISK=MODE",                                                      \
+                  .kind = BF_ARGUMENT_TEXT,                                                        \
+                  .repeatable = true,                                                              \
+                  .help = "how this disk goes, where that is not to be decided by what is "        \
+                          "found: *shared*, *stream* (QEMU's own transfer of bitmaps, which "      \
+                          "bitferry sets up) or *nbd* (a mirror); see *bitferry plan*"},           \
     [OPT_SOCKET] = BF_OPTION_SOCKET
 
 static const struct bf_option expect_options[NR_EXPECT_OPTIONS] = {PLAN_OPTIONS};
@@ -54,6 +62,11 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                               "*freeze* where they are copied by other means: then what is written "
                               "last travels while the machine is paused (*bitferry wait --for "
                               "frozen*)"},
+    [OPT_NO_REPAIR] = {.name = "no-repair",
+                       .help =
+                           "do not mend the bitmaps here when a migration in which QEMU carried "
+                           "them has failed, which leaves them looking well but lost at the "
+                           "next shutdown: only say so"},
 };
 
 /* The daemon has another working folder. */
@@ -69,26 +82,21 @@ static char *absolute(const char *path)
     return whole;
 }
 
-static int put_disks(const struct bf_arguments *args, json_t *request, struct bf_error *err)
+static int put_pairs(const struct bf_arguments *args, json_t *request, struct bf_error *err)
 {
-    const struct bf_option_values *values = &args->options[OPT_DISK];
-    json_t *disks = json_array();
+    json_t *disks = NULL;
+    json_t *modes = NULL;
+    int r = bf_pairs_to_json(args, OPT_DISK, "name", "node", &disks, err);
 
-    if (json_object_set_new(request, "disks", disks) < 0)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < values->nr_values; i++) {
-        const char *equals = strchr(values->values[i], '=');
-
-        if (!equals || equals == values->values[i] || equals[1] == '\0')
-            return bf_error_set(err, BF_E_USAGE, "%s: --disk takes NAME=NODE, not '%.200s'",
-                                args->command->name, values->values[i]);
-        if (json_array_append_new(disks, json_pack("{s:s%, s:s}", "name", values->values[i],
-                                                   (size_t)(equals - values->values[i]), "node",
-                                                   equals + 1)) < 0)
-            return bf_error_set(err, BF_E_USAGE, "%s: --disk %.200s is not UTF-8",
-                                args->command->name, values->values[i]);
-    }
-    return 0;
+    if (r == 0)
+        r = bf_pairs_to_json(args, OPT_MODE, "disk", "mode", &modes, err);
+    if (disks && json_object_set_new(request, "disks", disks) < 0)
+        r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    if (modes && json_array_size(modes) == 0)
+        json_decref(modes);
+    else if (modes && json_object_set_new(request, "modes", modes) < 0)
+        r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    return r;
 }
 
 static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
@@ -107,7 +115,10 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
                         start ? bf_option_value(args, OPT_HANDOVER) : NULL);
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
-    r = put_disks(args, request, err);
+    r = put_pairs(args, request, err);
+    if (r == 0 && start && bf_option_given(args, OPT_NO_REPAIR) &&
+        json_object_set_new(request, "no_repair", json_true()) < 0)
+        r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     if (r == 0)
         *ret_request = bf_steal_ptr(&request);
     return r;

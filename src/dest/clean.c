@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static bool is_to_undo(const struct dest_drive *drive, uint32_t index)
 {
@@ -97,11 +98,10 @@ static void on_cleaned(void *ctx, enum bf_live_end end, const struct bf_error *e
         dest_answer(drive, BF_DEST_DONE);
 }
 
-void dest_clean(struct dest_drive *drive)
+static void clean_bitmaps(struct dest_drive *drive)
 {
     char prefix[BF_TEMPORARY_NAME_MAX + 1];
 
-    dest_stop_pull(drive);
     bf_carrier_folder_remove(drive->config, drive->move->id, drive->offer.nr_bitmaps,
                              drive->offer.nr_disks);
     if (bf_qemu_is_gone(drive->qemu)) {
@@ -112,6 +112,44 @@ void dest_clean(struct dest_drive *drive)
     if (bf_qemu_live(drive->qemu) &&
         bf_live_clean(bf_qemu_live(drive->qemu), prefix, BF_QEMU_DEADLINE_MS, on_cleaned, drive,
                       NULL) == 0)
+        dest_op_began(drive);
+    else
+        dest_doubt(drive);
+}
+
+static void on_server_stopped(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct dest_drive *drive = ctx;
+
+    (void)result;
+    if (!dest_op_ended(drive))
+        return;
+    if (err && err->code != BF_E_QMP_ERROR)
+        dest_doubt(drive);
+    else
+        clean_bitmaps(drive);
+}
+
+/* QEMU's NBD server is ours if its socket is: a helper that was killed as it loaded a carrier has
+ * left it. */
+static bool serves_for_us(const struct dest_drive *drive)
+{
+    char path[BF_CARRIER_PATH_MAX + 1];
+    struct stat st;
+
+    return lstat(bf_carrier_socket(drive->config, drive->move->id, path), &st) == 0 &&
+           S_ISSOCK(st.st_mode);
+}
+
+void dest_clean(struct dest_drive *drive)
+{
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+
+    dest_stop_pull(drive);
+    if (!live || !serves_for_us(drive))
+        clean_bitmaps(drive);
+    else if (bf_qmp_send(bf_live_qmp(live), "nbd-server-stop", NULL, BF_QEMU_DEADLINE_MS,
+                         on_server_stopped, drive, NULL) == 0)
         dest_op_began(drive);
     else
         dest_doubt(drive);

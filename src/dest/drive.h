@@ -4,7 +4,8 @@
  *     driver.c   begins, resumes, ends        exchange.c   where sources call, and whom they mean
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
  *     facts.c    what happens in QEMU
- *     place.c, arm.c, pull.c, load.c, inspect.c, publish.c, clean.c   what a wish wants
+ *     place.c, modes.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
+ * wish wants
  */
 #ifndef DEST_DRIVE_H
 #define DEST_DRIVE_H
@@ -71,6 +72,10 @@ struct dest_drive {
     uint8_t *drops;       /* of the wish, one per bitmap */
     struct dest_found found;
     void (*again_step)(struct dest_drive *drive);
+    void (*placed_step)(struct dest_drive *drive);
+    void (*swept_step)(struct dest_drive *drive);
+    void (*proven_step)(struct dest_drive *drive);
+    bool *proven; /* native.c: per bitmap */
 
     bool pumping;
     /* what QEMU is known to do */
@@ -169,6 +174,8 @@ bool dest_query_status(struct dest_drive *drive, bf_qmp_reply_fn done);
 /** Find the disks of the offer in QEMU, then @next.  Bitmaps that have no place are in
  *  drive->drops. */
 void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive));
+/** Decide how each disk goes, behind dest_place(); then again_step. */
+void dest_choose_modes(struct dest_drive *drive);
 void dest_arm(struct dest_drive *drive);
 void dest_load(struct dest_drive *drive);
 void dest_remove_stale(struct dest_drive *drive);
@@ -176,6 +183,10 @@ void dest_commit(struct dest_drive *drive);
 void dest_read_back(struct dest_drive *drive);
 void dest_unpublish(struct dest_drive *drive);
 void dest_inspect(struct dest_drive *drive);
+
+/** Take BF_FOUND_NATIVE away from what does not have all that the snapshot and the delta have; then
+ * @next. */
+void dest_prove_natives(struct dest_drive *drive, void (*next)(struct dest_drive *drive));
 void dest_pull(struct dest_drive *drive);
 void dest_clean(struct dest_drive *drive); /* CLEAN and UNDO */
 void dest_stop_pull(struct dest_drive *drive);

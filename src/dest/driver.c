@@ -46,7 +46,8 @@ static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_erro
 
     drive->drops = calloc(offer->nr_bitmaps + 1U, 1);
     drive->found.bitmaps = calloc(offer->nr_bitmaps + 1U, 1);
-    if (!drive->drops || !drive->found.bitmaps || !forget_nodes(offer))
+    drive->proven = calloc(offer->nr_bitmaps + 1U, sizeof *drive->proven);
+    if (!drive->drops || !drive->found.bitmaps || !drive->proven || !forget_nodes(offer))
         return no_memory(err);
     if (drive->ledger.has_record)
         r = bf_dest_resume(&drive->machine, offer->states, offer->nr_bitmaps, &drive->ledger.record,
@@ -110,6 +111,7 @@ static void release(struct dest_drive *drive)
     json_decref(drive->exports_seen);
     free(drive->drops);
     free(drive->found.bitmaps);
+    free(drive->proven);
     free(drive->source_name);
     if (drive->closed)
         drive->closed(drive->move);

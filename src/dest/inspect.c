@@ -1,6 +1,7 @@
 /* INSPECT: what of this move is in QEMU.
  *
- *     snapshots and deltas, with digests  ->  final names and trackers  ->  query-status
+ *     snapshots and deltas, with digests  ->  final names and trackers  ->  what QEMU has brought
+ *     (native.c)  ->  query-status
  *
  * On one connection, in this order: when query-status says that the guest does not run, it did not
  * when the bitmaps were looked at either.
@@ -94,6 +95,34 @@ static void on_status(void *ctx, const json_t *result, const struct bf_error *er
 
 /* --- final names and trackers --- */
 
+static void ask_status(struct dest_drive *drive)
+{
+    if (!dest_query_status(drive, on_status))
+        look_again(drive, NULL);
+}
+
+/* What QEMU has brought counts where it is decided what stays. */
+static bool judges_natives(const struct dest_drive *drive)
+{
+    return drive->machine.state == BF_DEST_SURVEYING ||
+           drive->machine.state == BF_DEST_SURVEYING_UNDO;
+}
+
+static uint8_t judge_final(const struct dest_drive *drive, uint32_t index,
+                           const struct bf_live_measure *measure)
+{
+    const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[index];
+    uint8_t found = BF_FOUND_FINAL;
+
+    if (bitmap->fresh)
+        found |= BF_FOUND_FRESH;
+    if (drive->offer.states[index].native && judges_natives(drive) && !measure->inconsistent &&
+        measure->recording == drive->offer.states[index].recording &&
+        measure->granularity_bytes == bitmap->granularity_bytes)
+        found |= BF_FOUND_NATIVE; /* to be proven */
+    return found;
+}
+
 static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
                           const struct bf_error *err)
 {
@@ -108,7 +137,7 @@ static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uin
     }
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps && at < nr_measures; i++) {
         if (is_here(drive, drive->offer.states[i].disk) && measures[at++].found)
-            drive->found.bitmaps[i] |= BF_FOUND_FINAL;
+            drive->found.bitmaps[i] |= judge_final(drive, i, &measures[at - 1]);
     }
     drive->found.trackers = true;
     for (uint32_t i = 0; i < drive->offer.nr_disks && at < nr_measures; i++) {
@@ -118,8 +147,7 @@ static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uin
             drive->found.trackers && measures[at].found && measures[at].recording;
         at++;
     }
-    if (!dest_query_status(drive, on_status))
-        look_again(drive, NULL);
+    dest_prove_natives(drive, ask_status);
 }
 
 static void look_at_names(struct dest_drive *drive)
@@ -159,6 +187,17 @@ static bool is_expected(const struct bf_live_measure *measure, const struct bf_k
            bf_summary_equal(&announced->summary, &measure->summary);
 }
 
+static void note_delta(struct dest_drive *drive, uint32_t disk, bool is_there)
+{
+    const struct bf_offer *offer = &drive->offer;
+
+    drive->found.deltas = drive->found.deltas && is_there;
+    for (uint32_t i = 0; i < offer->nr_bitmaps && is_there; i++) {
+        if (offer->states[i].disk == disk && offer->states[i].recording)
+            drive->found.bitmaps[i] |= BF_FOUND_DELTA;
+    }
+}
+
 static void on_loads_seen(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
                           const struct bf_error *err)
 {
@@ -183,9 +222,9 @@ static void on_loads_seen(void *ctx, const struct bf_live_measure *measures, uin
     drive->found.deltas = true;
     for (uint32_t i = 0; i < offer->nr_disks && at < nr_measures; i++) {
         if (wants_disk(drive, i))
-            drive->found.deltas = is_expected(&measures[at++], &offer->loaded_deltas[i],
-                                              &offer->deltas[i], &offer->disks[i]) &&
-                                  drive->found.deltas;
+            note_delta(drive, i,
+                       is_expected(&measures[at++], &offer->loaded_deltas[i], &offer->deltas[i],
+                                   &offer->disks[i]));
     }
     look_at_names(drive);
 }

@@ -52,9 +52,15 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         drive->drops[i] = (uint8_t)judge(offer, i);
     drive->placed = whole;
+    dest_choose_modes(drive);
+}
+
+/* Only where it is asked for are drops an answer. */
+static void finish(struct dest_drive *drive)
+{
     if (drive->machine.state != BF_DEST_SURVEYING_OFFER && drive->machine.state != BF_DEST_RESUMING)
-        memset(drive->drops, BF_DROP_NONE, offer->nr_bitmaps);
-    drive->again_step(drive);
+        memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
+    drive->placed_step(drive);
 }
 
 void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive))
@@ -63,7 +69,8 @@ void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive)
     struct bf_live_disk_wish *disks = calloc(plan->nr_disks + 1, sizeof *disks);
     int r = -1;
 
-    drive->again_step = next;
+    drive->placed_step = next;
+    drive->again_step = finish;
     for (size_t i = 0; disks && i < plan->nr_disks; i++)
         disks[i] = (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node};
     if (disks)

@@ -75,8 +75,10 @@ static void judge_disk(struct source_drive *drive, uint32_t disk)
 
 static void judge_stored_ones(struct source_drive *drive)
 {
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
-        judge_disk(drive, i);
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (drive->offer.disks[i].mode != BF_MODE_SHARED) /* that image is the destination's now */
+            judge_disk(drive, i);
+    }
 }
 
 static void finish(struct source_drive *drive)

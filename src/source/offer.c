@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "base/text.h"
+#include "facts/facts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,96 @@ static int make_offer(struct source_drive *drive, const struct bf_live_survey *s
     return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
 }
 
+/* --- how its disks may go --- */
+
+static const struct bf_bitmap_facts *find_bitmap(const struct bf_disk_facts *disk, const char *name)
+{
+    for (uint32_t i = 0; i < disk->layers[0].nr_bitmaps; i++) {
+        if (strcmp(disk->layers[0].bitmaps[i].name, name) == 0)
+            return &disk->layers[0].bitmaps[i];
+    }
+    return NULL;
+}
+
+static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
+                           const struct bf_disk_facts *facts)
+{
+    struct bf_offer_disk *disk = &offer->disks[index];
+
+    disk->identity = strdup(facts->layers[0].identity);
+    disk->alias = strdup(facts->alias);
+    disk->mirrored = facts->mirrored;
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
+        const struct bf_bitmap_facts *bitmap =
+            offer->states[i].disk == index ? find_bitmap(facts, offer->bitmaps[i].name) : NULL;
+
+        if (bitmap)
+            offer->bitmaps[i].mapped = bitmap->mapped;
+    }
+    return disk->identity && disk->alias;
+}
+
+static int add_facts(struct source_drive *drive, const struct bf_vm_facts *vm, struct bf_error *err)
+{
+    struct bf_offer *offer = &drive->offer;
+    bool whole = true;
+
+    offer->dirty_bitmaps = vm->dirty_bitmaps;
+    offer->block_copy = vm->block;
+    offer->pauses = vm->pauses;
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        offer->disks[i].wish = bf_plan_mode(&drive->move->plan, offer->disks[i].name);
+        for (uint32_t j = 0; j < vm->nr_disks; j++) {
+            if (strcmp(vm->disks[j].name, offer->disks[i].name) == 0)
+                whole = add_disk_facts(offer, i, &vm->disks[j]) && whole;
+        }
+    }
+    return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
+}
+
+static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    BF_CLEANUP(json_decrefp) json_t *held = document;
+    struct bf_facts facts = {.document = NULL};
+    struct bf_error why = BF_ERROR_INIT;
+    int r = 0;
+
+    drive->busy = false;
+    if (drive->freed || drive->ended)
+        return;
+    if (err)
+        r = bf_error_set(&why, err->code, "%s", err->text);
+    if (r == 0)
+        r = bf_facts_read(document, &facts, &why);
+    if (r == 0)
+        r = add_facts(drive, &facts.vm, &why);
+    bf_facts_release(&facts);
+    if (r == 0)
+        source_begin(drive);
+    else
+        source_end(drive, BF_MOVE_FAILED, &why);
+}
+
+static int ask_facts(struct source_drive *drive, struct bf_error *err)
+{
+    const struct bf_offer *offer = &drive->offer;
+    BF_CLEANUP(bf_freep)
+    struct bf_live_disk_wish *disks = calloc(offer->nr_disks + 1U, sizeof *disks);
+    int r;
+
+    if (!disks)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for one more move");
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        disks[i] = (struct bf_live_disk_wish){offer->disks[i].name, offer->disks[i].node};
+    r = bf_facts_ask(bf_qemu_live(drive->qemu), disks, offer->nr_disks, BF_QEMU_DEADLINE_MS,
+                     on_facts, drive, err);
+    drive->busy = r == 0;
+    return r;
+}
+
+/* --- one look --- */
+
 static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
@@ -90,10 +181,8 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
         return;
     if (err)
         (void)bf_error_set(&why, err->code, "%s", err->text);
-    else if (make_offer(drive, survey, &why) == 0) {
-        source_begin(drive);
+    else if (make_offer(drive, survey, &why) == 0 && ask_facts(drive, &why) == 0)
         return;
-    }
     source_end(drive, BF_MOVE_FAILED, &why);
 }
 

@@ -1,4 +1,5 @@
-/* RETIRE: the source's own copies go, or a former visit's bitmaps would look usable one day. */
+/* RETIRE: the source's own copies go, or a former visit's bitmaps would look usable one day.  An
+ * image that the destination has open too holds no copy, and is not touched. */
 #include "drive.h"
 
 #include "base/fail_point.h"
@@ -36,13 +37,18 @@ static const char *image_of(const struct source_drive *drive, uint32_t index)
     return file && file[0] == '/' ? file : NULL;
 }
 
+static bool is_shared(const struct source_drive *drive, uint32_t index)
+{
+    return drive->offer.disks[drive->offer.states[index].disk].mode == BF_MODE_SHARED;
+}
+
 static bool is_stored(const struct source_drive *drive, uint32_t index)
 {
     BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
     const char *file = image_of(drive, index);
     uint32_t at;
 
-    return drive->offer.bitmaps[index].persistent && file &&
+    return drive->offer.bitmaps[index].persistent && file && !is_shared(drive, index) &&
            bf_reader_open_path(file, 0, &reader, NULL) == 0 &&
            bf_reader_find(reader, drive->offer.bitmaps[index].name, &at, NULL) == 0;
 }
@@ -123,7 +129,7 @@ static void on_found(void *ctx, const struct bf_live_measure *measures, uint32_t
     }
     bf_live_actions_begin(&actions);
     for (uint32_t i = 0; i < nr_measures; i++) {
-        if (measures[i].found)
+        if (measures[i].found && !is_shared(drive, i))
             bf_live_actions_remove(&actions, drive->offer.disks[drive->offer.states[i].disk].node,
                                    drive->offer.bitmaps[i].name);
     }
@@ -160,16 +166,19 @@ static int activate(struct source_drive *drive)
     const struct bf_offer *offer = &drive->offer;
     BF_CLEANUP(bf_freep) const char **nodes = calloc(offer->nr_disks + 1U, sizeof *nodes);
     char path[SOURCE_PATH_BYTES];
+    uint32_t nr_nodes = 0;
     int r = nodes ? source_carriers_begin(drive, NULL) : -1;
 
     if (r < 0)
         return r;
-    for (uint32_t i = 0; i < offer->nr_disks; i++)
-        nodes[i] = offer->disks[i].node;
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (offer->disks[i].mode != BF_MODE_SHARED)
+            nodes[nr_nodes++] = offer->disks[i].node;
+    }
     source_carrier_socket(drive, path);
     (void)unlink(path);
-    r = bf_live_activate(bf_qemu_live(drive->qemu), nodes, offer->nr_disks, path,
-                         BF_QEMU_DEADLINE_MS, on_activated, drive, NULL);
+    r = bf_live_activate(bf_qemu_live(drive->qemu), nodes, nr_nodes, path, BF_QEMU_DEADLINE_MS,
+                         on_activated, drive, NULL);
     if (r == 0)
         source_op_began(drive);
     return r;

@@ -80,6 +80,22 @@ static bool is_ours(const struct source_drive *drive, const Bitferry__Envelope *
            memcmp(envelope->move_id.data, drive->offer.move_id, BF_MOVE_ID_BYTES) == 0;
 }
 
+static void take_place(struct bf_offer_disk *disk, const Bitferry__PlacedDisk *placed)
+{
+    disk->placed_size_bytes = placed->virtual_size_bytes;
+    disk->stores = placed->stores_bitmaps;
+    disk->mode = (enum bf_mode)placed->mode;
+    disk->why = placed->why < BF_NR_WHYS ? (enum bf_why)placed->why : BF_WHY_NOTHING;
+}
+
+/* The destination has seen both sides: what it decides holds, but never against a wish. */
+static void take_method(struct source_drive *drive, Bitferry__Method method)
+{
+    if (method == BITFERRY__METHOD__METHOD_FREEZE)
+        drive->offer.kind = BF_HANDOFF_FREEZE;
+    drive->machine.kind = drive->offer.kind;
+}
+
 /* What the word says beyond its step. */
 static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
                         struct bf_error *err)
@@ -91,11 +107,13 @@ static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
     if (word->placement->n_disks != drive->offer.nr_disks)
         return bf_error_set(err, BF_E_PROTOCOL, "the destination places %zu disks, but %u move",
                             word->placement->n_disks, (unsigned)drive->offer.nr_disks);
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        drive->offer.disks[i].placed_size_bytes = word->placement->disks[i]->virtual_size_bytes;
-        drive->offer.disks[i].stores = word->placement->disks[i]->stores_bitmaps;
-    }
-    return 0;
+    if (drive->machine.state != BF_SOURCE_OFFERING)
+        return 0; /* said twice */
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
+        take_place(&drive->offer.disks[i], word->placement->disks[i]);
+    take_method(drive, word->placement->method);
+    bf_offer_report_modes(&drive->offer, drive->move);
+    return bf_ledger_put_modes(drive->move->folder, &drive->offer, err);
 }
 
 static void on_word(void *ctx, const Bitferry__Envelope *envelope)

@@ -63,6 +63,65 @@ static void a_plan_survives_its_journal(void **state)
     json_decref(object);
 }
 
+static void a_plan_may_say_how_disks_go(void **state)
+{
+    static const struct {
+        const char *modes;
+        const char *text; /* NULL: it is taken */
+    } rows[] = {
+        {"[{\"disk\":\"vda\",\"mode\":\"stream\"},{\"disk\":\"vdb\",\"mode\":\"nbd\"}]", NULL},
+        {"[]", NULL},
+        {"[{\"disk\":\"vda\",\"mode\":\"tape\"}]", "not 'tape'"},
+        {"[{\"disk\":\"vda\"}]", "'disk' and 'mode'"},
+        {"[{\"disk\":\"\",\"mode\":\"nbd\"}]", "'disk' and 'mode'"},
+        {"[{\"disk\":\"a\",\"mode\":\"nbd\"},{\"disk\":\"a\",\"mode\":\"nbd\"}]", "two modes"},
+        {"{}", "must be an array"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct bf_error err = BF_ERROR_INIT;
+        json_t *object = json_loads(start, 0, NULL);
+        struct bf_plan plan;
+
+        assert_int_equal(json_object_set_new(object, "modes", json_loads(rows[i].modes, 0, NULL)),
+                         0);
+        assert_int_equal(bf_plan_from_json(object, true, &plan, &err) < 0, rows[i].text != NULL);
+        if (rows[i].text)
+            assert_non_null(strstr(err.text, rows[i].text));
+        assert_int_equal(bf_plan_mode(&plan, "vda"), i == 0 ? BF_MODE_STREAM : BF_MODE_AUTO);
+        assert_int_equal(bf_plan_mode(&plan, "vdz"), BF_MODE_AUTO);
+        bf_plan_release(&plan);
+        json_decref(object);
+    }
+}
+
+static void a_plan_with_modes_survives_its_journal(void **state)
+{
+    json_t *object = json_loads(start, 0, NULL);
+    json_t *again = json_object();
+    struct bf_plan plan;
+    struct bf_plan copy;
+
+    (void)state;
+    assert_int_equal(
+        json_object_set_new(object, "modes",
+                            json_loads("[{\"disk\":\"vda\",\"mode\":\"shared\"}]", 0, NULL)),
+        0);
+    assert_int_equal(json_object_set_new(object, "no_repair", json_true()), 0);
+    assert_int_equal(bf_plan_from_json(object, true, &plan, NULL), 0);
+    assert_true(plan.no_repair);
+    assert_true(bf_plan_to_json(&plan, again));
+    assert_int_equal(bf_plan_from_json(again, true, &copy, NULL), 0);
+    assert_true(bf_plan_equal(&plan, &copy));
+    copy.modes[0].mode = BF_MODE_NBD;
+    assert_false(bf_plan_equal(&plan, &copy));
+    bf_plan_release(&plan);
+    bf_plan_release(&copy);
+    json_decref(object);
+    json_decref(again);
+}
+
 static void other_requests(void **state)
 {
     static const char wait[] = "{\"schema\":1,\"op\":\"wait\",\"id\":\"" ID
@@ -126,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_becomes_a_plan),
         cmocka_unit_test(a_plan_survives_its_journal),
+        cmocka_unit_test(a_plan_may_say_how_disks_go),
+        cmocka_unit_test(a_plan_with_modes_survives_its_journal),
         cmocka_unit_test(other_requests),
         cmocka_unit_test(cut_and_changed_requests_do_no_harm),
         cmocka_unit_test(an_error_is_always_json),

@@ -163,7 +163,7 @@ static void say_bitmap(struct words *words, const struct bf_disk_facts *disk,
     if (bitmap->fate == BF_FATE_DROP)
         add(words, ":%s", bf_drop_name(bitmap->drop));
     else
-        add(words, ":%s", bf_fate_name(bitmap->fate));
+        add(words, ":%s", bf_mode_fate_name(bitmap->fate));
     if (bitmap->dest_layer > 0)
         add(words, "@%u", (unsigned)bitmap->dest_layer);
     add(words, "%s%s%s%s", bitmap->becomes_transient ? "+transient" : "",

@@ -257,6 +257,15 @@ SPOIL(granularity_min, s->bitmaps[0].granularity_bytes = 512)
 SPOIL(granularity_max, s->bitmaps[0].granularity_bytes = UINT64_C(1) << 31)
 SPOIL(granularity_huge, s->bitmaps[0].granularity_bytes = UINT64_C(1) << 32)
 SPOIL(too_many_bits, (s->disks[0].virtual_size_bytes = UINT64_C(1) << 62))
+SPOIL(max_identity, (memset(many, 'x', sizeof many), s->disks[0].identity = FILLED(1023)))
+SPOIL(long_identity, (memset(many, 'x', sizeof many), s->disks[0].identity = FILLED(1024)))
+SPOIL(control_alias, s->disks[0].alias = BYTES("a\n"))
+SPOIL(long_alias, (memset(many, 'x', sizeof many), s->disks[0].alias = FILLED(256)))
+SPOIL(max_mode, s->disks[0].mode = BITFERRY__MODE__MODE_NBD)
+SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
+SPOIL(placed_freeze, s->placement.method = BITFERRY__METHOD__METHOD_FREEZE)
+SPOIL(placed_method_3, s->placement.method = (Bitferry__Method)3)
+SPOIL(placed_mode_4, s->placed.mode = (Bitferry__Mode)4)
 SPOIL(placed_none, s->placement.n_disks = 0)
 SPOIL(placed_huge, s->placed.virtual_size_bytes = UINT64_MAX)
 SPOIL(no_host, s->exports.host.len = 0)
@@ -353,6 +362,16 @@ static const struct row rows[] = {
     {as_offer, granularity_huge, "OFFER: "},
     {as_offer, too_many_bits, "OFFER: "},
     {as_placement, nothing, NULL},
+    {as_offer, max_identity, NULL},
+    {as_offer, long_identity,
+     "OFFER: the identity of an image has 1024 bytes instead of 1 to 1023"},
+    {as_offer, control_alias, "OFFER: the alias of a node is not plain UTF-8"},
+    {as_offer, long_alias, "OFFER: the alias of a node has 256 bytes instead of 1 to 255"},
+    {as_offer, max_mode, NULL},
+    {as_offer, mode_4, "OFFER: there is no mode 4"},
+    {as_placement, placed_freeze, NULL},
+    {as_placement, placed_method_3, "OFFER: there is no method 3"},
+    {as_placement, placed_mode_4, "OFFER: there is no mode 4"},
     {as_placement, placed_none, NULL},
     {as_placement, placed_huge, "OFFER: the disk is larger than any disk"},
     {as_exports, nothing, NULL},

@@ -67,6 +67,12 @@ static void move_free(struct bf_move *move)
         free(move->rows[i].note);
     }
     free(move->rows);
+    for (size_t i = 0; i < move->nr_disks; i++)
+        free(move->disks[i].name);
+    free(move->disks);
+    for (size_t i = 0; i < move->nr_warnings; i++)
+        free(move->warnings[i]);
+    free(move->warnings);
     json_decref(move->record);
     free(move);
 }
@@ -235,4 +241,49 @@ void bf_move_row_note(struct bf_move_row *row, const char *note)
 {
     free(row->note);
     row->note = strdup(note);
+}
+
+static struct bf_move_disk *find_disk(struct bf_move *move, const char *name)
+{
+    struct bf_move_disk *disks;
+
+    for (size_t i = 0; i < move->nr_disks; i++) {
+        if (strcmp(move->disks[i].name, name) == 0)
+            return &move->disks[i];
+    }
+    disks = reallocarray(move->disks, move->nr_disks + 1, sizeof move->disks[0]);
+    if (!disks)
+        return NULL;
+    move->disks = disks;
+    disks[move->nr_disks] = (struct bf_move_disk){.name = strdup(name)};
+    return disks[move->nr_disks].name ? &disks[move->nr_disks++] : NULL;
+}
+
+void bf_move_set_mode(struct bf_move *move, const char *disk, const char *mode, const char *why)
+{
+    struct bf_move_disk *found = find_disk(move, disk);
+
+    if (!found)
+        return;
+    found->mode = mode;
+    found->why = why;
+    bf_move_changed(move);
+}
+
+void bf_move_warn(struct bf_move *move, const char *text)
+{
+    char **warnings;
+
+    for (size_t i = 0; i < move->nr_warnings; i++) {
+        if (strcmp(move->warnings[i], text) == 0)
+            return;
+    }
+    warnings = reallocarray(move->warnings, move->nr_warnings + 1, sizeof move->warnings[0]);
+    if (!warnings)
+        return;
+    move->warnings = warnings;
+    warnings[move->nr_warnings] = strdup(text);
+    if (warnings[move->nr_warnings])
+        move->nr_warnings++;
+    bf_move_changed(move);
 }

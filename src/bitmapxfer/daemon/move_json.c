@@ -7,10 +7,8 @@
 #include <time.h>
 
 static const char *const outcomes[BF_NR_ROW_OUTCOMES] = {
-    [BF_ROW_PENDING] = "pending",
-    [BF_ROW_CARRIED] = "carried",
-    [BF_ROW_WIDENED] = "widened",
-    [BF_ROW_DROPPED] = "dropped",
+    [BF_ROW_PENDING] = "pending", [BF_ROW_CARRIED] = "carried", [BF_ROW_WIDENED] = "widened",
+    [BF_ROW_NATIVE] = "native",   [BF_ROW_DROPPED] = "dropped",
 };
 
 /* What is no UTF-8 gets question marks: JSON has no other way. */
@@ -72,6 +70,32 @@ static json_t *rows_to_json(const struct bf_move *move)
     return bf_steal_ptr(&array);
 }
 
+static json_t *modes_to_json(const struct bf_move *move)
+{
+    BF_CLEANUP(json_decrefp) json_t *array = json_array();
+
+    for (size_t i = 0; array && i < move->nr_disks; i++) {
+        const struct bf_move_disk *disk = &move->disks[i];
+
+        if (json_array_append_new(array,
+                                  json_pack("{s:o, s:s, s:s}", "disk", lossy_text(disk->name),
+                                            "mode", disk->mode, "why", disk->why)) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&array);
+}
+
+static json_t *warnings_to_json(const struct bf_move *move)
+{
+    BF_CLEANUP(json_decrefp) json_t *array = json_array();
+
+    for (size_t i = 0; array && i < move->nr_warnings; i++) {
+        if (json_array_append_new(array, lossy_text(move->warnings[i])) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&array);
+}
+
 static json_t *milestones_to_json(const struct bf_move *move)
 {
     BF_CLEANUP(json_decrefp) json_t *array = json_array();
@@ -99,8 +123,11 @@ static json_t *record_to_json(const struct bf_move *move, bool rows)
 {
     json_t *object = json_copy(move->record);
 
-    if (object && !rows)
+    if (object && !rows) {
+        (void)json_object_del(object, "how");
+        (void)json_object_del(object, "warnings");
         (void)json_object_del(object, "bitmaps");
+    }
     return object;
 }
 
@@ -117,7 +144,9 @@ json_t *bf_move_to_json(const struct bf_move *move, bool rows)
     if (!object || (move->plan.vm && !bf_plan_to_json(&move->plan, object)) ||
         (move->hook[0] && json_object_set_new(object, "hook", json_string(move->hook)) < 0) ||
         !put_end(move, object) ||
-        (rows && json_object_set_new(object, "bitmaps", rows_to_json(move)) < 0))
+        (rows && (json_object_set_new(object, "how", modes_to_json(move)) < 0 ||
+                  json_object_set_new(object, "warnings", warnings_to_json(move)) < 0 ||
+                  json_object_set_new(object, "bitmaps", rows_to_json(move)) < 0)))
         return NULL;
     return bf_steal_ptr(&object);
 }

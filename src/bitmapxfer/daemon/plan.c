@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "plan_modes.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -22,8 +23,8 @@ static const struct {
     const char *name;
     bool source_only;
 } keys[] = {
-    {"vm", false},  {"uuid", false}, {"qmp", false},     {"disks", false},
-    {"peer", true}, {"read", true},  {"handover", true},
+    {"vm", false},  {"uuid", false}, {"qmp", false},     {"disks", false},    {"modes", false},
+    {"peer", true}, {"read", true},  {"handover", true}, {"no_repair", true},
 };
 
 static bool printable(const char *text)
@@ -127,6 +128,7 @@ _Static_assert((int)BF_NR_READ_METHODS == 3 && (int)BF_NR_HANDOVERS == 3, "three
 
 static int read_source_keys(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
+    const json_t *no_repair = json_object_get(object, "no_repair");
     unsigned method = 0;
     unsigned handover = 0;
     int r = read_peer(object, plan, err);
@@ -135,6 +137,9 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
         r = read_choice(object, "read", read_methods, &method, err);
     if (r == 0)
         r = read_choice(object, "handover", handovers, &handover, err);
+    if (r == 0 && no_repair && !json_is_boolean(no_repair))
+        r = bf_error_set(err, BF_E_INVALID, "'no_repair' is true or false");
+    plan->no_repair = json_is_true(no_repair);
     plan->read = (enum bf_read_method)method;
     plan->handover = (enum bf_handover)handover;
     return r;
@@ -211,6 +216,8 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
         r = read_source_keys(object, plan, err);
     if (r == 0)
         r = read_disks(object, plan, err);
+    if (r == 0)
+        r = bf_plan_read_modes(object, plan, err);
     return r;
 }
 
@@ -233,6 +240,9 @@ void bf_plan_release(struct bf_plan *plan)
         free(plan->disks[i].node);
     }
     free(plan->disks);
+    for (size_t i = 0; i < plan->nr_modes; i++)
+        free(plan->modes[i].disk);
+    free(plan->modes);
     free(plan->vm);
     free(plan->qmp);
     free(plan->peer);
@@ -260,16 +270,22 @@ static json_t *disks_to_json(const struct bf_plan *plan)
     return bf_steal_ptr(&disks);
 }
 
+static bool choices_to_json(const struct bf_plan *plan, json_t *object)
+{
+    return json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
+           json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
+           json_object_set_new(object, "handover", json_string(handovers[plan->handover])) == 0 &&
+           (!plan->no_repair || json_object_set_new(object, "no_repair", json_true()) == 0);
+}
+
 bool bf_plan_to_json(const struct bf_plan *plan, json_t *object)
 {
     return json_object_set_new(object, "vm", json_string(plan->vm)) == 0 &&
            json_object_set_new(object, "uuid", json_string(plan->uuid)) == 0 &&
            json_object_set_new(object, "qmp", json_string(plan->qmp)) == 0 &&
-           (!plan->peer ||
-            (json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
-             json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
-             json_object_set_new(object, "handover", json_string(handovers[plan->handover])) ==
-                 0)) &&
+           (!plan->peer || choices_to_json(plan, object)) &&
+           (plan->nr_modes == 0 ||
+            json_object_set_new(object, "modes", bf_plan_modes_to_json(plan)) == 0) &&
            json_object_set_new(object, "disks", disks_to_json(plan)) == 0;
 }
 

@@ -75,6 +75,18 @@ int bf_ledger_put_files(struct bf_move_folder *folder, const struct bf_offer *of
     return bf_move_folder_append(folder, BF_LEDGER_FILES, bytes, nr_bytes, err);
 }
 
+int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *offer,
+                        struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) uint8_t *bytes = calloc(1, offer->nr_disks + 1U);
+
+    if (!bytes)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
+    for (uint32_t i = 0; i < offer->nr_disks; i++)
+        bytes[i] = (uint8_t)offer->disks[i].mode;
+    return bf_move_folder_append(folder, BF_LEDGER_MODES, bytes, offer->nr_disks, err);
+}
+
 static int damaged(const char *what, struct bf_error *err)
 {
     return bf_error_set(err, BF_E_IMAGE_CORRUPT, "the journal holds %s that makes no sense", what);
@@ -123,6 +135,21 @@ static int take_files(const struct bf_journal_record *from, struct bf_offer *off
         at += nr_chars + 1;
     }
     return at == end ? 0 : damaged("a list of files", err);
+}
+
+static int take_modes(const struct bf_journal_record *from, struct bf_offer *offer,
+                      struct bf_error *err)
+{
+    const uint8_t *modes = from->payload;
+
+    if (from->nr_payload_bytes != offer->nr_disks)
+        return damaged("a list of modes", err);
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (modes[i] >= BF_NR_MODES)
+            return damaged("a mode", err);
+        offer->disks[i].mode = (enum bf_mode)modes[i];
+    }
+    return 0;
 }
 
 struct reading {
@@ -181,6 +208,8 @@ int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
             r = take_record(&record, ret_ledger, ret_offer, err);
         else if (record.kind == BF_LEDGER_FILES)
             r = take_files(&record, ret_offer, err);
+        else if (record.kind == BF_LEDGER_MODES)
+            r = take_modes(&record, ret_offer, err);
         else if (record.kind == BF_LEDGER_QEMU)
             (void)snprintf(ret_ledger->qemu_start, sizeof ret_ledger->qemu_start, "%.*s",
                            (int)record.nr_payload_bytes, (const char *)record.payload);

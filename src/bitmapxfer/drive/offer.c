@@ -12,6 +12,8 @@ void bf_offer_release(struct bf_offer *offer)
         free(offer->disks[i].name);
         free(offer->disks[i].node);
         free(offer->disks[i].file);
+        free(offer->disks[i].identity);
+        free(offer->disks[i].alias);
     }
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         free(offer->bitmaps[i].name);
@@ -64,18 +66,23 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
 
     disk->name = text_of(&from->name);
     disk->node = text_of(&from->node_name);
+    disk->identity = text_of(&from->identity);
+    disk->alias = text_of(&from->alias);
     disk->size_bytes = from->virtual_size_bytes;
+    disk->mirrored = from->mirrored;
+    disk->wish = (enum bf_mode)from->mode;
     for (size_t i = 0; i < from->n_bitmaps; i++, (*at)++) {
         offer->bitmaps[*at] = (struct bf_offer_bitmap){
             .name = text_of(&from->bitmaps[i]->name),
             .granularity_bytes = from->bitmaps[i]->granularity_bytes,
             .persistent = from->bitmaps[i]->persistent,
+            .mapped = from->bitmaps[i]->mapped,
         };
         offer->states[*at].disk = (uint16_t)index;
         offer->states[*at].recording = from->bitmaps[i]->recording;
         whole = whole && offer->bitmaps[*at].name;
     }
-    return whole && disk->name && disk->node;
+    return whole && disk->name && disk->node && disk->identity && disk->alias;
 }
 
 int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *ret_offer,
@@ -97,6 +104,9 @@ int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *
     memcpy(offer.move_id, envelope->move_id.data, sizeof offer.move_id);
     offer.kind =
         from->method == BITFERRY__METHOD__METHOD_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
+    offer.dirty_bitmaps = from->dirty_bitmaps;
+    offer.block_copy = from->block_copy;
+    offer.pauses = from->pauses;
     for (uint32_t i = 0; i < offer.nr_disks; i++)
         whole = take_disk(&offer, i, from->disks[i], &at) && whole;
     for (uint32_t i = 0; i < nr_bitmaps && word->drops.len == nr_bitmaps; i++)
@@ -226,6 +236,16 @@ enum bf_code bf_drop_code(enum bf_drop drop)
     }
 }
 
+void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move)
+{
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        const struct bf_offer_disk *disk = &offer->disks[i];
+
+        if (disk->mode != BF_MODE_AUTO && disk->placed_size_bytes > 0)
+            bf_move_set_mode(move, disk->name, bf_mode_name(disk->mode), bf_why_text(disk->why));
+    }
+}
+
 void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool ended,
                      const char *phase)
 {
@@ -238,7 +258,9 @@ void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool en
 
         if (!row)
             continue;
-        if (drop != BF_DROP_NONE) {
+        if (drop == BF_DROP_NATIVE) {
+            row->outcome = BF_ROW_NATIVE;
+        } else if (drop != BF_DROP_NONE) {
             (void)snprintf(text, sizeof text, "%s: %s", bf_drop_name(drop), bf_drop_text(drop));
             bf_move_row_drop(row, bf_drop_code(drop), text);
         } else if (ended) {

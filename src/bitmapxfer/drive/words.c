@@ -43,6 +43,12 @@ static ProtobufCBinaryData text_bytes(const char *text)
     return bytes_of(text, strlen(text));
 }
 
+static Bitferry__Method method_of(const struct bf_offer *offer)
+{
+    return offer->kind == BF_HANDOFF_FREEZE ? BITFERRY__METHOD__METHOD_FREEZE
+                                            : BITFERRY__METHOD__METHOD_TRACKER;
+}
+
 static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
 {
     const struct bf_offer *offer = saying->offer;
@@ -64,6 +70,10 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
         disks[i].name = text_bytes(offer->disks[i].name);
         disks[i].node_name = text_bytes(offer->disks[i].node);
         disks[i].virtual_size_bytes = offer->disks[i].size_bytes;
+        disks[i].identity = text_bytes(offer->disks[i].identity ? offer->disks[i].identity : "");
+        disks[i].alias = text_bytes(offer->disks[i].alias ? offer->disks[i].alias : "");
+        disks[i].mirrored = offer->disks[i].mirrored;
+        disks[i].mode = (Bitferry__Mode)offer->disks[i].wish;
         disks[i].bitmaps = &bitmap_list[at];
         for (; at < offer->nr_bitmaps && offer->states[at].disk == i; at++) {
             bitferry__offered_bitmap__init(&bitmaps[at]);
@@ -72,13 +82,16 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
             bitmaps[at].granularity_bytes = offer->bitmaps[at].granularity_bytes;
             bitmaps[at].recording = offer->states[at].recording;
             bitmaps[at].persistent = offer->bitmaps[at].persistent;
+            bitmaps[at].mapped = offer->bitmaps[at].mapped;
             disks[i].n_bitmaps++;
         }
     }
     said->offer.vm_name = text_bytes(saying->vm);
     said->offer.vm_uuid = bytes_of(saying->uuid, 16);
-    said->offer.method = offer->kind == BF_HANDOFF_FREEZE ? BITFERRY__METHOD__METHOD_FREEZE
-                                                          : BITFERRY__METHOD__METHOD_TRACKER;
+    said->offer.method = method_of(offer);
+    said->offer.dirty_bitmaps = offer->dirty_bitmaps;
+    said->offer.block_copy = offer->block_copy;
+    said->offer.pauses = offer->pauses;
     said->offer.n_disks = offer->nr_disks;
     said->offer.disks = disk_list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_OFFER;
@@ -101,7 +114,10 @@ static bool put_placement(struct bf_said *said, const struct bf_saying *saying)
         list[i] = &disks[i];
         disks[i].virtual_size_bytes = offer->disks[i].placed_size_bytes;
         disks[i].stores_bitmaps = offer->disks[i].stores;
+        disks[i].mode = (Bitferry__Mode)offer->disks[i].mode;
+        disks[i].why = offer->disks[i].why;
     }
+    said->placement.method = method_of(offer);
     said->placement.n_disks = offer->nr_disks;
     said->placement.disks = list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_PLACEMENT;
@@ -303,6 +319,11 @@ _Static_assert((int)BITFERRY__STEP__STEP_ABORT == (int)BF_STEP_ABORT &&
                    (int)BITFERRY__STEP__STEP_SEAL == (int)BF_STEP_SEAL &&
                    (int)BITFERRY__STEP__STEP_ARM == (int)BF_STEP_ARM,
                "the steps have the same numbers in both");
+_Static_assert((int)BITFERRY__MODE__MODE_AUTO == (int)BF_MODE_AUTO &&
+                   (int)BITFERRY__MODE__MODE_SHARED == (int)BF_MODE_SHARED &&
+                   (int)BITFERRY__MODE__MODE_STREAM == (int)BF_MODE_STREAM &&
+                   (int)BITFERRY__MODE__MODE_NBD == (int)BF_MODE_NBD,
+               "and so have the modes");
 
 int bf_word_from_envelope(const Bitferry__Envelope *envelope, uint32_t nr_bitmaps,
                           struct bf_word *ret_word, struct bf_error *err)

@@ -38,7 +38,7 @@ static bool goes_natively(const struct bf_fate_context *context,
 /* A bitmap that records must not miss what is written while its bits travel: a tracker catches that
  * during the copy; else somebody must say when the guest is paused. */
 static void carry(const struct bf_fate_context *context, struct bf_bitmap_plan *plan,
-                  const struct bf_bitmap_facts *bitmap, enum bf_fate fate)
+                  const struct bf_bitmap_facts *bitmap, enum bf_mode_fate fate)
 {
     const struct bf_layer_facts *there = &context->partner->layers[plan->dest_layer];
     const struct bf_layer_facts *here = &context->disk->layers[plan->layer];

@@ -41,12 +41,12 @@ static const struct {
 #undef ROW
 };
 
-const char *bf_fate_name(enum bf_fate fate)
+const char *bf_mode_fate_name(enum bf_mode_fate fate)
 {
     return (size_t)fate < BF_NR_FATES ? fates[fate].name : "unknown";
 }
 
-const char *bf_fate_text(enum bf_fate fate)
+const char *bf_mode_fate_text(enum bf_mode_fate fate)
 {
     return (size_t)fate < BF_NR_FATES ? fates[fate].text : "unknown";
 }

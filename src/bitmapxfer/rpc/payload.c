@@ -38,6 +38,26 @@ static int check_bitmaps_unique(const Bitferry__OfferedDisk *disk, struct bf_err
     return bf_rpc_check_unique(names, disk->n_bitmaps, "bitmap", err);
 }
 
+static int check_mode(Bitferry__Mode mode, struct bf_error *err)
+{
+    return (unsigned)mode <= BITFERRY__MODE__MODE_NBD
+               ? 0
+               : bf_error_set(err, BF_E_PROTOCOL, "there is no mode %d", (int)mode);
+}
+
+static int check_origin(const Bitferry__OfferedDisk *disk, struct bf_error *err)
+{
+    int r = 0;
+
+    if (disk->identity.len > 0)
+        r = bf_rpc_check_text_name(&disk->identity, BF_RPC_IDENTITY_MAX_BYTES,
+                                   "the identity of an image", err);
+    if (r == 0 && disk->alias.len > 0)
+        r = bf_rpc_check_text_name(&disk->alias, BF_RPC_ALIAS_MAX_BYTES, "the alias of a node",
+                                   err);
+    return r < 0 ? r : check_mode(disk->mode, err);
+}
+
 static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error *err)
 {
     int r = check_disk_name(&disk->name, err);
@@ -47,6 +67,8 @@ static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error
                                    "the name of a node", err);
     if (r == 0)
         r = bf_rpc_check_disk_size(disk->virtual_size_bytes, err);
+    if (r == 0)
+        r = check_origin(disk, err);
     for (size_t i = 0; r == 0 && i < disk->n_bitmaps; i++)
         r = check_offered_bitmap(disk, disk->bitmaps[i], err);
     return r < 0 ? r : check_bitmaps_unique(disk, err);
@@ -87,8 +109,13 @@ int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error
 {
     int r = bf_rpc_check_count(placement->n_disks, BF_RPC_DISKS_MAX, "disks", err);
 
-    for (size_t i = 0; r == 0 && i < placement->n_disks; i++)
+    if (r == 0 && (unsigned)placement->method > BITFERRY__METHOD__METHOD_FREEZE)
+        r = bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)placement->method);
+    for (size_t i = 0; r == 0 && i < placement->n_disks; i++) {
         r = bf_rpc_check_disk_size(placement->disks[i]->virtual_size_bytes, err);
+        if (r == 0)
+            r = check_mode(placement->disks[i]->mode, err);
+    }
     return r;
 }
 

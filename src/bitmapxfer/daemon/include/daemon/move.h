@@ -41,6 +41,7 @@ enum bf_row_outcome {
     BF_ROW_PENDING,
     BF_ROW_CARRIED,
     BF_ROW_WIDENED, /* carried, and covers more than the source's */
+    BF_ROW_NATIVE,  /* QEMU itself has brought it, and nothing is missing in it */
     BF_ROW_DROPPED,
     BF_NR_ROW_OUTCOMES,
 };
@@ -55,6 +56,13 @@ struct bf_move_row {
     enum bf_code reason; /* of a dropped one */
     char *message;       /* of a dropped one: why, and what to do; or NULL */
     char *note;          /* of a carried one: what is to be known of it; or NULL */
+};
+
+/** How one disk goes. */
+struct bf_move_disk {
+    char *name;
+    const char *mode; /* static text: "shared" and so on */
+    const char *why;  /* likewise, a sentence */
 };
 
 struct bf_moves;
@@ -72,6 +80,10 @@ struct bf_move {
     char hook[BF_MOVE_HOOK_MAX_BYTES + 1]; /* what a hook told last; "" none has */
     struct bf_move_row *rows;
     size_t nr_rows;
+    struct bf_move_disk *disks; /* those of which it is decided how they go */
+    size_t nr_disks;
+    char **warnings; /* what a person should know */
+    size_t nr_warnings;
     json_t *record; /* of a move that ended before this daemon began: all that is known of it */
     struct bf_moves *moves;
     struct bf_move_folder *folder; /* daemon/folder.h; NULL: quarantined */
@@ -125,6 +137,12 @@ void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *
 
 /** Without memory the note is lost. */
 void bf_move_row_note(struct bf_move_row *row, const char *note);
+
+/** How this disk goes, and why: static texts.  Without memory it is not shown. */
+void bf_move_set_mode(struct bf_move *move, const char *disk, const char *mode, const char *why);
+
+/** Once for each text.  Without memory it is lost. */
+void bf_move_warn(struct bf_move *move, const char *text);
 
 void bf_move_changed(struct bf_move *move);
 

@@ -6,6 +6,7 @@
 #define DAEMON_PLAN_H
 
 #include "base/error.h"
+#include "modes/facts.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -40,6 +41,12 @@ struct bf_plan_disk {
     char *node; /* QEMU's node name */
 };
 
+/** A disk of which a person says how it goes. */
+struct bf_plan_mode {
+    char *disk;
+    enum bf_mode mode;
+};
+
 struct bf_plan {
     char *vm;
     char uuid[BF_PLAN_UUID_CHARS + 1]; /* in lower case */
@@ -49,7 +56,13 @@ struct bf_plan {
     enum bf_handover handover;
     struct bf_plan_disk *disks; /* none: the driver asks QEMU */
     size_t nr_disks;
+    struct bf_plan_mode *modes; /* the others are decided by what is found */
+    size_t nr_modes;
+    bool no_repair; /* source: what a failed native transfer did to bitmaps is only reported */
 };
+
+/** What is wished for @disk: AUTO if nothing is. */
+enum bf_mode bf_plan_mode(const struct bf_plan *plan, const char *disk);
 
 void bf_plan_release(struct bf_plan *plan);
 

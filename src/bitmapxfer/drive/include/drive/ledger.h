@@ -12,7 +12,8 @@ enum bf_ledger_kind {
     BF_LEDGER_QEMU,                            /* text: which start of QEMU it is */
     BF_LEDGER_EXPORTS,                         /* a frame: what was announced */
     BF_LEDGER_FILES,                           /* where the images are here, a NUL behind each */
-    BF_LEDGER_LAST = BF_LEDGER_FILES,
+    BF_LEDGER_MODES,                           /* an enum bf_mode of each disk, one byte each */
+    BF_LEDGER_LAST = BF_LEDGER_MODES,
 };
 
 int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
@@ -28,6 +29,10 @@ int bf_ledger_put_record(struct bf_move_folder *folder, const struct bf_record *
 
 /** The files of the offer's disks. */
 int bf_ledger_put_files(struct bf_move_folder *folder, const struct bf_offer *offer,
+                        struct bf_error *err);
+
+/** How its disks go, as was decided. */
+int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *offer,
                         struct bf_error *err);
 
 /** What a journal says.  @ret_offer is empty (no disks and no bitmaps, @has_offer false) where none

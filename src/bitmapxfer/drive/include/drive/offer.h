@@ -8,6 +8,7 @@
 #include "handoff/names.h"
 #include "handoff/word.h"
 #include "model/summary.h"
+#include "modes/plan.h"
 #include "rpc/message.h"
 
 struct bf_offer_disk {
@@ -17,6 +18,12 @@ struct bf_offer_disk {
     uint64_t size_bytes;        /* at the source */
     uint64_t placed_size_bytes; /* at the destination, 0: there is no such disk or not known yet */
     bool stores;                /* the destination's image can store bitmaps */
+    char *identity;             /* of the source's image; or NULL, as is the next */
+    char *alias;                /* in the source's migration stream */
+    bool mirrored;              /* on the source, when the offer was made */
+    enum bf_mode wish;          /* what the source was asked for */
+    enum bf_mode mode;          /* as the destination has decided; AUTO: not yet */
+    enum bf_why why;            /* likewise */
 };
 
 /** Count and digest that a bitmap is known to have. */
@@ -30,6 +37,8 @@ struct bf_offer_bitmap {
     uint64_t granularity_bytes;
     uint64_t dirty_bytes; /* source: when last looked at */
     bool persistent;
+    bool mapped;               /* the source's migration stream would carry it */
+    bool fresh;                /* destination, where QEMU may bring it: one of the name is new */
     struct bf_known announced; /* the snapshot, in the source's layout */
     struct bf_known loaded;    /* destination: the same in its own disk's layout */
     struct bf_known published; /* destination: as read back */
@@ -38,6 +47,7 @@ struct bf_offer_bitmap {
 struct bf_offer {
     uint8_t move_id[BF_MOVE_ID_BYTES];
     enum bf_handoff_kind kind;
+    bool dirty_bitmaps, block_copy, pauses; /* the source's migration is set to that */
     struct bf_offer_disk *disks;
     uint32_t nr_disks;
     struct bf_offer_bitmap *bitmaps;
@@ -77,6 +87,9 @@ void bf_offer_prefix(const struct bf_offer *offer, char buf[BF_TEMPORARY_NAME_MA
 
 /** The code that users see for @drop. */
 enum bf_code bf_drop_code(enum bf_drop drop);
+
+/** Tell clients how each disk goes, as far as that is decided. */
+void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move);
 
 /** Tell clients what became of each bitmap; @ended: the rest is carried. */
 void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool ended,

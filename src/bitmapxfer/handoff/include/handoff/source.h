@@ -213,7 +213,7 @@ enum bf_source_milestone {
 struct bf_source {
     /* to be read by the driver */
     enum bf_source_state state;
-    enum bf_handoff_kind kind;
+    enum bf_handoff_kind kind; /* and to be set again by it in OFFERING, before the answer is fed */
     enum bf_outcome outcome;
     enum bf_drop reason; /* why the move was given up */
     uint32_t epoch;      /* from 1 */

@@ -19,7 +19,8 @@
 #include "handoff/word.h"
 #include "modes/facts.h"
 
-/** X(NAME, sentence).  Why a disk has its mode. */
+/** X(NAME, sentence).  Why a disk has its mode.  Add at the end: words between helpers hold the
+ *  number. */
 #define BF_WHYS(X)                                                                                 \
     X(WISH, "it was asked for")                                                                    \
     X(SAME_IMAGE, "both QEMUs have the same image open")                                           \
@@ -47,7 +48,7 @@ enum bf_why {
     X(INSTALL, "install", "to be installed into the image below while nobody has it open")         \
     X(DROP, "drop", "it is not carried")
 
-enum bf_fate {
+enum bf_mode_fate {
 #define BF_ENUM(name, word, sentence) BF_FATE_##name,
     BF_FATES(BF_ENUM)
 #undef BF_ENUM
@@ -60,7 +61,7 @@ struct bf_bitmap_plan {
     uint32_t layer; /* of the source's disk */
     uint32_t bitmap;
     uint32_t dest_layer; /* where it ends; nothing for PART and DROP */
-    enum bf_fate fate;
+    enum bf_mode_fate fate;
     enum bf_drop drop;      /* DROP */
     bool becomes_transient; /* the image over there cannot store it */
     bool widens;            /* the disk over there is larger: what is past the end is dirty */
@@ -129,8 +130,8 @@ uint64_t bf_estimate_downtime_ms(uint64_t stream_bits, uint64_t bandwidth_bytes_
 const char *bf_mode_name(enum bf_mode mode); /* "shared" and so on */
 bool bf_mode_find(const char *name, enum bf_mode *ret_mode);
 const char *bf_why_text(enum bf_why why);
-const char *bf_fate_name(enum bf_fate fate);
-const char *bf_fate_text(enum bf_fate fate);
+const char *bf_mode_fate_name(enum bf_mode_fate fate);
+const char *bf_mode_fate_text(enum bf_mode_fate fate);
 const char *bf_warning_name(unsigned warning);
 const char *bf_warning_text(unsigned warning);
 
