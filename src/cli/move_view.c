@@ -86,6 +86,26 @@ static void put_row(const json_t *row, const struct bf_screen *screen, FILE *out
     (void)fputc('\n', out);
 }
 
+static size_t put_checkpoints(const json_t *move, FILE *out)
+{
+    const json_t *checkpoints =
+        json_object_get(json_object_get(move, "checkpoints"), "checkpoints");
+    const json_t *checkpoint;
+    size_t i;
+
+    json_array_foreach(checkpoints, i, checkpoint)
+    {
+        BF_CLEANUP(bf_freep) char *name = bf_escape(bf_daemon_text(checkpoint, "name"));
+        size_t columns = name ? bf_text_columns(name) + sizeof "checkpoint " - 1 : 0;
+
+        (void)fprintf(out, "  checkpoint %s%*s ", name ? name : "?",
+                      columns < NAME_COLUMNS ? (int)(NAME_COLUMNS - columns) : 0, "");
+        put(out, checkpoint, "status");
+        (void)fputc('\n', out);
+    }
+    return json_array_size(checkpoints);
+}
+
 static void put_milestones(const json_t *move, FILE *out)
 {
     const json_t *milestone;
@@ -159,7 +179,7 @@ size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FI
     {
         put_row(row, screen, out);
     }
-    return nr_lines + json_array_size(rows);
+    return nr_lines + json_array_size(rows) + put_checkpoints(move, out);
 }
 
 void bf_move_view_drops(const json_t *move, FILE *out)

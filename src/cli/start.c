@@ -1,14 +1,24 @@
 /* `bitferry start` and `bitferry expect`: the two ends of a move are told of it. */
+#include "archive_files.h"
+#include "catalog/checkpoints.h"
 #include "daemon_link.h"
 #include "output.h"
 #include "pairs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_MODE, OPT_SOCKET, NR_EXPECT_OPTIONS };
-enum { OPT_PEER = NR_EXPECT_OPTIONS, OPT_READ, OPT_HANDOVER, OPT_NO_REPAIR, NR_START_OPTIONS };
+enum {
+    OPT_PEER = NR_EXPECT_OPTIONS,
+    OPT_READ,
+    OPT_HANDOVER,
+    OPT_NO_REPAIR,
+    OPT_CHECKPOINTS,
+    NR_START_OPTIONS
+};
 
 #define PLAN_OPTIONS                                                                               \
     [OPT_VM] = {.name = "vm",                                                                      \
@@ -67,6 +77,12 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                            "do not mend the bitmaps here when a migration in which QEMU carried "
                            "them has failed, which leaves them looking well but lost at the "
                            "next shutdown: only say so"},
+    [OPT_CHECKPOINTS] = {.name = "checkpoints",
+                         .placeholder = "FILE",
+                         .kind = BF_ARGUMENT_FILE,
+                         .help = "what the bitmaps are for, in JSON: it travels with them, and "
+                                 "*bitferry status --json* on the other host shows it together "
+                                 "with what became of each"},
 };
 
 /* The daemon has another working folder. */
@@ -99,6 +115,26 @@ static int put_pairs(const struct bf_arguments *args, json_t *request, struct bf
     return r;
 }
 
+static int put_checkpoints(const struct bf_arguments *args, json_t *request, struct bf_error *err)
+{
+    const char *path = bf_option_value(args, OPT_CHECKPOINTS);
+    struct bf_checkpoints checkpoints = {.nr_items = 0};
+    BF_CLEANUP(bf_freep) char *text = NULL;
+    size_t nr_bytes;
+    int r;
+
+    if (!path)
+        return 0;
+    r = bf_file_read(AT_FDCWD, path, BF_CHECKPOINTS_JSON_MAX_BYTES, &text, &nr_bytes, err);
+    if (r == 0)
+        r = bf_checkpoints_parse(text, nr_bytes, &checkpoints, err);
+    if (r == 0 &&
+        json_object_set_new(request, "checkpoints", bf_checkpoints_to_json(&checkpoints)) < 0)
+        r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    bf_checkpoints_release(&checkpoints);
+    return r < 0 ? bf_error_prefix(err, "%s", path) : 0;
+}
+
 static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
 {
     BF_CLEANUP(bf_freep) char *qmp = absolute(bf_option_value(args, OPT_QMP));
@@ -119,6 +155,8 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
     if (r == 0 && start && bf_option_given(args, OPT_NO_REPAIR) &&
         json_object_set_new(request, "no_repair", json_true()) < 0)
         r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    if (r == 0 && start)
+        r = put_checkpoints(args, request, err);
     if (r == 0)
         *ret_request = bf_steal_ptr(&request);
     return r;

@@ -56,6 +56,9 @@ static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_erro
         r = bf_dest_init(&drive->machine, epoch, offer->states, offer->nr_bitmaps, err);
     if (r < 0)
         return r;
+    r = bf_move_set_checkpoints(drive->move, &offer->checkpoints, err);
+    if (r < 0)
+        return r;
     drive->machine.trace = trace;
     drive->machine.trace_ctx = drive;
     drive->begun = true;

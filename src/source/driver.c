@@ -37,6 +37,9 @@ static int init_machine(struct source_drive *drive, struct bf_error *err)
                            drive->disks, offer->nr_disks, err);
     if (r < 0)
         return r;
+    r = bf_move_set_checkpoints(drive->move, &offer->checkpoints, err);
+    if (r < 0)
+        return r;
     drive->machine.trace = trace;
     drive->machine.trace_ctx = drive;
     drive->begun = true;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "facts/facts.h"
+#include "model/checkpoints_copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,16 @@ static int count(const struct bf_live_survey *survey, uint32_t *ret_nr_bitmaps,
     return 0;
 }
 
+static int take_checkpoints(struct source_drive *drive, struct bf_error *err)
+{
+    struct bf_checkpoints checkpoints;
+    int r = bf_checkpoints_copy(&drive->move->plan.checkpoints, &checkpoints, err);
+
+    if (r == 0)
+        bf_offer_take_checkpoints(&drive->offer, &checkpoints, NULL);
+    return r;
+}
+
 static int make_offer(struct source_drive *drive, const struct bf_live_survey *survey,
                       struct bf_error *err)
 {
@@ -78,7 +89,9 @@ static int make_offer(struct source_drive *drive, const struct bf_live_survey *s
         drive->move->plan.handover == BF_HANDOVER_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
     for (uint32_t i = 0; i < survey->nr_disks; i++)
         whole = fill_disk(offer, i, &survey->disks[i], &at) && whole;
-    return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
+    if (!whole)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
+    return take_checkpoints(drive, err);
 }
 
 /* --- how its disks may go --- */

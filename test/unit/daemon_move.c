@@ -125,9 +125,104 @@ static void names_that_are_no_utf8_can_be_shown(void **state)
     bf_moves_release(&moves);
 }
 
+/* --- checkpoints --- */
+
+static void add_checkpoint(struct bf_checkpoints *checkpoints, const char *name, const char *parent)
+{
+    struct bf_checkpoint *checkpoint;
+
+    assert_int_equal(bf_checkpoints_add(checkpoints, name, parent, BF_NO_TIME, &checkpoint, NULL),
+                     0);
+    assert_int_equal(bf_checkpoint_add_disk(checkpoint, "vda", name, NULL), 0);
+    if (strcmp(name, "c2") != 0) /* it was unplugged for a while */
+        assert_int_equal(bf_checkpoint_add_disk(checkpoint, "vdb", name, NULL), 0);
+}
+
+/* Three of them, of which the bitmap @dropped on vda is dropped. */
+static json_t *shown(enum bf_chain_style style, const char *dropped)
+{
+    static const char *const names[] = {"c1", "c2", "c3"};
+    struct bf_checkpoints checkpoints = {.style = style};
+    struct bf_moves moves = {.items = NULL};
+    struct bf_move *move = add(&moves);
+    json_t *all;
+    json_t *result;
+
+    for (int i = 0; i < 3; i++) {
+        struct bf_move_row *row;
+
+        add_checkpoint(&checkpoints, names[i], i > 0 ? names[i - 1] : NULL);
+        row = bf_move_row(move, "vda", names[i]);
+        row->outcome = BF_ROW_CARRIED;
+        if (dropped && strcmp(names[i], dropped) == 0)
+            bf_move_row_drop(row, BF_E_BITMAP_BUSY, "busy");
+        row = bf_move_row(move, "vdb", names[i]);
+        row->outcome = i == 2 ? BF_ROW_WIDENED : BF_ROW_CARRIED;
+    }
+    assert_int_equal(bf_checkpoints_settle(&checkpoints, NULL), 0);
+    assert_int_equal(bf_move_set_checkpoints(move, &checkpoints, NULL), 0);
+    all = bf_move_to_json(move, true);
+    result = json_incref(json_object_get(json_object_get(all, "checkpoints"), "checkpoints"));
+    json_decref(all);
+    bf_checkpoints_release(&checkpoints);
+    bf_moves_release(&moves);
+    return result;
+}
+
+static void assert_checkpoint(const json_t *all, size_t index, const char *status,
+                              const char *outcome, const char *needs)
+{
+    const json_t *item = json_array_get(all, index);
+    const json_t *disk = json_array_get(json_object_get(item, "disks"), 0);
+    const char *other = json_string_value(json_object_get(disk, "needs"));
+
+    assert_string_equal(json_string_value(json_object_get(item, "status")), status);
+    assert_string_equal(json_string_value(json_object_get(disk, "outcome")), outcome);
+    assert_string_equal(other ? other : "", needs);
+}
+
+static void nested_checkpoints_stand_alone(void **state)
+{
+    json_t *all = shown(BF_CHAIN_NESTED, "c2");
+
+    (void)state;
+    assert_checkpoint(all, 0, "carried", "carried", "");
+    assert_checkpoint(all, 1, "dropped", "dropped", "");
+    assert_checkpoint(all, 2, "carried", "carried", "");
+    json_decref(all);
+}
+
+static void of_links_a_lost_one_costs_those_before(void **state)
+{
+    json_t *all = shown(BF_CHAIN_LINKS, "c3");
+
+    (void)state;
+    /* vdb has no part in c2: nothing is known of that time, so it is lost for c1 too */
+    assert_checkpoint(all, 0, "dropped", "dropped", "c3");
+    assert_checkpoint(all, 1, "dropped", "dropped", "c3");
+    assert_checkpoint(all, 2, "partly", "dropped", "");
+    json_decref(all);
+}
+
+static void of_links_a_disk_that_was_away_is_lost_before(void **state)
+{
+    json_t *all = shown(BF_CHAIN_LINKS, NULL);
+    const json_t *vdb = json_array_get(json_object_get(json_array_get(all, 0), "disks"), 1);
+
+    (void)state;
+    assert_checkpoint(all, 0, "partly", "carried", "");
+    assert_string_equal(json_string_value(json_object_get(vdb, "outcome")), "dropped");
+    assert_string_equal(json_string_value(json_object_get(vdb, "needs")), "c2");
+    assert_checkpoint(all, 2, "carried", "carried", "");
+    json_decref(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nested_checkpoints_stand_alone),
+        cmocka_unit_test(of_links_a_lost_one_costs_those_before),
+        cmocka_unit_test(of_links_a_disk_that_was_away_is_lost_before),
         cmocka_unit_test(ids_are_valid_and_differ),
         cmocka_unit_test(only_changes_are_told_and_the_end_once),
         cmocka_unit_test(exit_codes_follow_the_bitmaps),

@@ -29,6 +29,8 @@ struct sample {
     Bitferry__Offer offer;
     Bitferry__OfferedDisk disks[2], *disk_list[2];
     Bitferry__OfferedBitmap bitmaps[2], *bitmap_list[2];
+    Bitferry__OfferedCheckpoint checkpoint, *checkpoint_list[1];
+    Bitferry__CheckpointDisk covered, *covered_list[1];
     Bitferry__Placement placement;
     Bitferry__PlacedDisk placed, *placed_list[1];
     Bitferry__Exports exports;
@@ -61,6 +63,25 @@ static void fill_offer(struct sample *s)
     s->offer.method = BITFERRY__METHOD__METHOD_TRACKER;
     s->offer.n_disks = 2;
     s->offer.disks = s->disk_list;
+}
+
+static void fill_checkpoint(struct sample *s)
+{
+    bitferry__offered_checkpoint__init(&s->checkpoint);
+    bitferry__checkpoint_disk__init(&s->covered);
+    s->covered.disk = BYTES("vda");
+    s->covered.bitmap = BYTES("monday");
+    s->covered_list[0] = &s->covered;
+    s->checkpoint.name = BYTES("monday");
+    s->checkpoint.parent = BYTES("sunday");
+    s->checkpoint.time_unix_s = INT64_MAX;
+    s->checkpoint.definition = BYTES("<domaincheckpoint/>\n");
+    s->checkpoint.n_disks = 1;
+    s->checkpoint.disks = s->covered_list;
+    s->checkpoint_list[0] = &s->checkpoint;
+    s->offer.n_checkpoints = 1;
+    s->offer.checkpoints = s->checkpoint_list;
+    s->offer.style = BITFERRY__CHAIN_STYLE__CHAIN_STYLE_LINKS;
 }
 
 static void fill_exports(struct sample *s)
@@ -110,6 +131,7 @@ static void fill_sample(struct sample *s)
     s->reason.code = (char *)(uintptr_t) "BITMAP_BUSY_2";
     s->reason.text = (char *)(uintptr_t) "a backup läuft";
     fill_offer(s);
+    fill_checkpoint(s);
     fill_exports(s);
 }
 
@@ -266,6 +288,20 @@ SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
 SPOIL(placed_freeze, s->placement.method = BITFERRY__METHOD__METHOD_FREEZE)
 SPOIL(placed_method_3, s->placement.method = (Bitferry__Method)3)
 SPOIL(placed_mode_4, s->placed.mode = (Bitferry__Mode)4)
+SPOIL(style_2, s->offer.style = (Bitferry__ChainStyle)2)
+SPOIL(no_checkpoints, s->offer.n_checkpoints = 0)
+SPOIL(many_checkpoints, s->offer.n_checkpoints = BF_RPC_CHECKPOINTS_MAX + 1)
+SPOIL(no_checkpoint_name, s->checkpoint.name.len = 0)
+SPOIL(control_checkpoint, s->checkpoint.name = BYTES("mon\nday"))
+SPOIL(no_parent, s->checkpoint.parent.len = 0)
+SPOIL(nul_parent, s->checkpoint.parent = BYTES("\0"))
+SPOIL(ancient_checkpoint, s->checkpoint.time_unix_s = -1)
+SPOIL(covers_nothing, s->checkpoint.n_disks = 0)
+SPOIL(covers_too_many, s->checkpoint.n_disks = BF_RPC_DISKS_MAX + 1)
+SPOIL(covers_slash, s->covered.disk = BYTES("a/b"))
+SPOIL(covers_by_nothing, s->covered.bitmap.len = 0)
+SPOIL(no_definition, s->checkpoint.definition.len = 0)
+SPOIL(nul_definition, s->checkpoint.definition = BYTES("<a/>\0"))
 SPOIL(placed_none, s->placement.n_disks = 0)
 SPOIL(placed_huge, s->placed.virtual_size_bytes = UINT64_MAX)
 SPOIL(no_host, s->exports.host.len = 0)
@@ -356,6 +392,22 @@ static const struct row rows[] = {
     {as_offer, nul_bitmap, "OFFER: the name of a bitmap has a NUL in it"},
     {as_offer, same_bitmap, "OFFER: bitmap 'monday' is there twice"},
     {as_offer, granularity_0, "OFFER: "},
+    {as_offer, style_2, "OFFER: there is no style 2 of checkpoints"},
+    {as_offer, no_checkpoints, NULL},
+    {as_offer, many_checkpoints, "OFFER: it has 4097 checkpoints, 4096 are allowed"},
+    {as_offer, no_checkpoint_name,
+     "OFFER: the name of a checkpoint has 0 bytes instead of 1 to 1023"},
+    {as_offer, control_checkpoint, "OFFER: the name of a checkpoint is not plain UTF-8"},
+    {as_offer, no_parent, NULL},
+    {as_offer, nul_parent, "OFFER: the parent of a checkpoint has a NUL in it"},
+    {as_offer, ancient_checkpoint, "OFFER: a checkpoint is older than 1970"},
+    {as_offer, covers_nothing, NULL},
+    {as_offer, covers_too_many, "OFFER: it has 257 disks in a checkpoint, 256 are allowed"},
+    {as_offer, covers_slash, "OFFER: the name of a disk has a '/' in it"},
+    {as_offer, covers_by_nothing,
+     "OFFER: the bitmap of a checkpoint has 0 bytes instead of 1 to 1023"},
+    {as_offer, no_definition, NULL},
+    {as_offer, nul_definition, "OFFER: the definition of a checkpoint has a NUL in it"},
     {as_offer, granularity_odd, "OFFER: "},
     {as_offer, granularity_min, NULL},
     {as_offer, granularity_max, NULL},
@@ -453,6 +505,13 @@ static void every_field_has_its_limits(void **state)
     }
 }
 
+/* Of more than there are in the sample, which cannot be packed. */
+static bool says_too_many(const struct row *row)
+{
+    return row->spoil == many_disks || row->spoil == many_checkpoints ||
+           row->spoil == covers_too_many;
+}
+
 /* Over the wire: the check stands behind unpacking as it stands before packing. */
 static void what_a_peer_sent_is_judged_likewise(void **state)
 {
@@ -466,7 +525,7 @@ static void what_a_peer_sent_is_judged_likewise(void **state)
         size_t nr_bytes;
         int r;
 
-        if (rows[i].spoil == many_disks) /* there are only two */
+        if (says_too_many(&rows[i]))
             continue;
         make_row(&rows[i], &s);
         nr_bytes = bitferry__envelope__get_packed_size(&s.envelope);
@@ -695,7 +754,7 @@ static void no_damage_gets_past_the_check(void **state)
         size_t nr_bytes;
 
         make_row(&rows[i % NR_ROWS], &s);
-        if (rows[i % NR_ROWS].spoil == many_disks)
+        if (says_too_many(&rows[i % NR_ROWS]))
             continue;
         nr_bytes = bitferry__envelope__get_packed_size(&s.envelope);
         bytes = malloc(nr_bytes);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "daemon/driver.h"
+#include "model/checkpoints_copy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -73,6 +74,7 @@ static void move_free(struct bf_move *move)
     for (size_t i = 0; i < move->nr_warnings; i++)
         free(move->warnings[i]);
     free(move->warnings);
+    bf_checkpoints_release(&move->checkpoints);
     json_decref(move->record);
     free(move);
 }
@@ -286,4 +288,18 @@ void bf_move_warn(struct bf_move *move, const char *text)
     if (warnings[move->nr_warnings])
         move->nr_warnings++;
     bf_move_changed(move);
+}
+
+int bf_move_set_checkpoints(struct bf_move *move, const struct bf_checkpoints *checkpoints,
+                            struct bf_error *err)
+{
+    struct bf_checkpoints copy;
+    int r = bf_checkpoints_copy(checkpoints, &copy, err);
+
+    if (r < 0)
+        return r;
+    bf_checkpoints_release(&move->checkpoints);
+    move->checkpoints = copy;
+    bf_move_changed(move);
+    return 0;
 }

@@ -2,6 +2,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "daemon/move.h"
+#include "move_checkpoints.h"
+#include "move_words.h"
 
 #include <string.h>
 #include <time.h>
@@ -37,10 +39,15 @@ static json_t *time_text(int64_t at_s)
     return json_string(text);
 }
 
-static json_t *reason_to_json(enum bf_code code, const char *message)
+json_t *bf_move_reason_to_json(enum bf_code code, const char *message)
 {
     return json_pack("{s:s, s:o, s:i}", "code", bf_code_name(code), "message",
                      lossy_text(message ? message : ""), "exit", bf_code_exit(code));
+}
+
+const char *bf_row_outcome_name(enum bf_row_outcome outcome)
+{
+    return outcomes[outcome];
 }
 
 static json_t *row_to_json(const struct bf_move_row *row)
@@ -52,7 +59,8 @@ static json_t *row_to_json(const struct bf_move_row *row)
                                (json_int_t)row->total_bytes, "outcome", outcomes[row->outcome]);
 
     if (object && row->outcome == BF_ROW_DROPPED &&
-        json_object_set_new(object, "reason", reason_to_json(row->reason, row->message)) < 0)
+        json_object_set_new(object, "reason", bf_move_reason_to_json(row->reason, row->message)) <
+            0)
         return NULL;
     if (object && row->note && json_object_set_new(object, "note", lossy_text(row->note)) < 0)
         return NULL;
@@ -114,7 +122,7 @@ static bool put_end(const struct bf_move *move, json_t *object)
         return true;
     return (move->error.code == BF_E_NONE ||
             json_object_set_new(object, "reason",
-                                reason_to_json(move->error.code, move->error.text)) == 0) &&
+                                bf_move_reason_to_json(move->error.code, move->error.text)) == 0) &&
            json_object_set_new(object, "ended", time_text(move->ended_s)) == 0 &&
            json_object_set_new(object, "exit", json_integer(bf_move_exit(move))) == 0;
 }
@@ -127,8 +135,17 @@ static json_t *record_to_json(const struct bf_move *move, bool rows)
         (void)json_object_del(object, "how");
         (void)json_object_del(object, "warnings");
         (void)json_object_del(object, "bitmaps");
+        (void)json_object_del(object, "checkpoints");
     }
     return object;
+}
+
+/* The plan's own are shown with what became of them, or not at all. */
+static bool put_checkpoints(const struct bf_move *move, bool rows, json_t *object)
+{
+    (void)json_object_del(object, "checkpoints");
+    return !rows || move->checkpoints.nr_items == 0 ||
+           json_object_set_new(object, "checkpoints", bf_move_checkpoints_to_json(move)) == 0;
 }
 
 json_t *bf_move_to_json(const struct bf_move *move, bool rows)
@@ -146,7 +163,8 @@ json_t *bf_move_to_json(const struct bf_move *move, bool rows)
         !put_end(move, object) ||
         (rows && (json_object_set_new(object, "how", modes_to_json(move)) < 0 ||
                   json_object_set_new(object, "warnings", warnings_to_json(move)) < 0 ||
-                  json_object_set_new(object, "bitmaps", rows_to_json(move)) < 0)))
+                  json_object_set_new(object, "bitmaps", rows_to_json(move)) < 0)) ||
+        !put_checkpoints(move, rows, object))
         return NULL;
     return bf_steal_ptr(&object);
 }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "catalog/checkpoints.h"
 #include "plan_modes.h"
 
 #include <ctype.h>
@@ -23,8 +24,9 @@ static const struct {
     const char *name;
     bool source_only;
 } keys[] = {
-    {"vm", false},  {"uuid", false}, {"qmp", false},     {"disks", false},    {"modes", false},
-    {"peer", true}, {"read", true},  {"handover", true}, {"no_repair", true},
+    {"vm", false},      {"uuid", false},    {"qmp", false},      {"domain", false},
+    {"connect", false}, {"disks", false},   {"modes", false},    {"peer", true},
+    {"read", true},     {"handover", true}, {"no_repair", true}, {"checkpoints", true},
 };
 
 static bool printable(const char *text)
@@ -78,13 +80,40 @@ static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], st
 
 static int read_socket(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
-    int r = copy_text(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
+    int r;
+
+    if (plan->domain)
+        return json_object_get(object, "qmp")
+                   ? bf_error_set(err, BF_E_INVALID, "there is a 'domain' or a 'qmp', not both")
+                   : 0;
+    r = copy_text(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
 
     if (r == 0 && plan->qmp[0] != '/')
         r = bf_error_set(err, BF_E_INVALID,
                          "'qmp' must be the absolute path of a socket: the daemon has another "
                          "working folder");
     return r;
+}
+
+static int read_domain(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    int r = 0;
+
+    if (json_object_get(object, "domain"))
+        r = copy_text(object, "domain", BF_PLAN_VM_MAX_BYTES, &plan->domain, err);
+    if (r == 0 && json_object_get(object, "connect"))
+        r = copy_text(object, "connect", BF_PLAN_URI_MAX_BYTES, &plan->connect, err);
+    if (r == 0 && plan->connect && !plan->domain)
+        r = bf_error_set(err, BF_E_INVALID, "'connect' goes with 'domain'");
+    return r;
+}
+
+static int read_checkpoints(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    const json_t *checkpoints = json_object_get(object, "checkpoints");
+    int r = checkpoints ? bf_checkpoints_from_json(checkpoints, &plan->checkpoints, err) : 0;
+
+    return r < 0 ? bf_error_prefix(err, "'checkpoints'") : 0;
 }
 
 /* What a resolver could take; whether there is such a host, it will tell. */
@@ -211,6 +240,8 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
     int r = bf_plan_read_vm(object, plan, err);
 
     if (r == 0)
+        r = read_domain(object, plan, err);
+    if (r == 0)
         r = read_socket(object, plan, err);
     if (r == 0 && with_peer)
         r = read_source_keys(object, plan, err);
@@ -218,7 +249,7 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
         r = read_disks(object, plan, err);
     if (r == 0)
         r = bf_plan_read_modes(object, plan, err);
-    return r;
+    return r < 0 ? r : read_checkpoints(object, plan, err);
 }
 
 int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
@@ -245,6 +276,9 @@ void bf_plan_release(struct bf_plan *plan)
     free(plan->modes);
     free(plan->vm);
     free(plan->qmp);
+    free(plan->domain);
+    free(plan->connect);
+    bf_checkpoints_release(&plan->checkpoints);
     free(plan->peer);
     *plan = (struct bf_plan){.read = BF_READ_AUTO};
 }
@@ -270,19 +304,28 @@ static json_t *disks_to_json(const struct bf_plan *plan)
     return bf_steal_ptr(&disks);
 }
 
+static bool put_text(json_t *object, const char *key, const char *text)
+{
+    return !text || json_object_set_new(object, key, json_string(text)) == 0;
+}
+
 static bool choices_to_json(const struct bf_plan *plan, json_t *object)
 {
     return json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
            json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
            json_object_set_new(object, "handover", json_string(handovers[plan->handover])) == 0 &&
-           (!plan->no_repair || json_object_set_new(object, "no_repair", json_true()) == 0);
+           (!plan->no_repair || json_object_set_new(object, "no_repair", json_true()) == 0) &&
+           (plan->checkpoints.nr_items == 0 ||
+            json_object_set_new(object, "checkpoints",
+                                bf_checkpoints_to_json(&plan->checkpoints)) == 0);
 }
 
 bool bf_plan_to_json(const struct bf_plan *plan, json_t *object)
 {
     return json_object_set_new(object, "vm", json_string(plan->vm)) == 0 &&
            json_object_set_new(object, "uuid", json_string(plan->uuid)) == 0 &&
-           json_object_set_new(object, "qmp", json_string(plan->qmp)) == 0 &&
+           put_text(object, "qmp", plan->qmp) && put_text(object, "domain", plan->domain) &&
+           put_text(object, "connect", plan->connect) &&
            (!plan->peer || choices_to_json(plan, object)) &&
            (plan->nr_modes == 0 ||
             json_object_set_new(object, "modes", bf_plan_modes_to_json(plan)) == 0) &&

@@ -1,6 +1,7 @@
 #include "drive/offer.h"
 
 #include "base/text.h"
+#include "offer_checkpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ void bf_offer_release(struct bf_offer *offer)
     free(offer->states);
     free(offer->deltas);
     free(offer->loaded_deltas);
+    bf_offer_release_checkpoints(offer);
     *offer = (struct bf_offer){.nr_disks = 0};
 }
 
@@ -111,9 +113,10 @@ int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *
         whole = take_disk(&offer, i, from->disks[i], &at) && whole;
     for (uint32_t i = 0; i < nr_bitmaps && word->drops.len == nr_bitmaps; i++)
         offer.states[i].drop = word->drops.data[i];
-    if (!whole) {
+    r = whole ? bf_offer_read_checkpoints(&offer, from, err) : no_memory(err);
+    if (r < 0) {
         bf_offer_release(&offer);
-        return no_memory(err);
+        return r;
     }
     *ret_offer = offer;
     return 0;

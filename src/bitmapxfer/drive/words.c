@@ -1,6 +1,7 @@
 #include "drive/words.h"
 
 #include "base/text.h"
+#include "offer_checkpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct bf_said {
     Bitferry__Exports exports;
     Bitferry__Results results;
     Bitferry__Reason reason;
+    struct bf_offered_checkpoints *checkpoints;
     uint8_t *drops;
     void *list;      /* of pointers to items */
     void *items;     /* disks, exports, results */
@@ -26,6 +28,8 @@ struct bf_said {
 void bf_said_free(struct bf_said *said)
 {
     free(said->drops);
+    if (said->checkpoints)
+        bf_offered_checkpoints_free(said->checkpoints);
     free(said->list);
     free(said->items);
     free(said->sub_list);
@@ -62,7 +66,8 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
     said->list = disk_list;
     said->sub_items = bitmaps;
     said->sub_list = bitmap_list;
-    if (!disks || !disk_list || !bitmaps || !bitmap_list)
+    said->checkpoints = bf_offer_put_checkpoints(offer, &said->offer);
+    if (!disks || !disk_list || !bitmaps || !bitmap_list || !said->checkpoints)
         return false;
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
         bitferry__offered_disk__init(&disks[i]);

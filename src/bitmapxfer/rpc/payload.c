@@ -2,6 +2,7 @@
 
 #include "field.h"
 
+#include "model/checkpoints.h"
 #include "model/geometry.h"
 
 #include <string.h>
@@ -91,6 +92,49 @@ static int check_offered_disks(const Bitferry__Offer *offer, struct bf_error *er
     return r < 0 ? r : bf_rpc_check_unique(names, offer->n_disks, "disk", err);
 }
 
+static int check_checkpoint_disk(const Bitferry__CheckpointDisk *disk, struct bf_error *err)
+{
+    int r = check_disk_name(&disk->disk, err);
+
+    return r < 0 ? r
+                 : bf_rpc_check_text_name(&disk->bitmap, BF_BITMAP_NAME_MAX,
+                                          "the bitmap of a checkpoint", err);
+}
+
+static int check_checkpoint(const Bitferry__OfferedCheckpoint *checkpoint, struct bf_error *err)
+{
+    int r = bf_rpc_check_text_name(&checkpoint->name, BF_CHECKPOINT_NAME_MAX,
+                                   "the name of a checkpoint", err);
+
+    if (r == 0 && checkpoint->parent.len > 0)
+        r = bf_rpc_check_text_name(&checkpoint->parent, BF_CHECKPOINT_NAME_MAX,
+                                   "the parent of a checkpoint", err);
+    if (r == 0 && checkpoint->time_unix_s < 0)
+        r = bf_error_set(err, BF_E_PROTOCOL, "a checkpoint is older than 1970");
+    if (r == 0 && checkpoint->definition.len > 0)
+        r = bf_rpc_check_name(&checkpoint->definition, BF_RPC_DEFINITION_MAX_BYTES,
+                              "the definition of a checkpoint", err);
+    if (r == 0)
+        r = bf_rpc_check_count(checkpoint->n_disks, BF_RPC_DISKS_MAX, "disks in a checkpoint", err);
+    for (size_t i = 0; r == 0 && i < checkpoint->n_disks; i++)
+        r = check_checkpoint_disk(checkpoint->disks[i], err);
+    return r;
+}
+
+/* Whether the names are unique and no one is his own ancestor, model/checkpoints.h tells. */
+static int check_checkpoints(const Bitferry__Offer *offer, struct bf_error *err)
+{
+    int r = bf_rpc_check_count(offer->n_checkpoints, BF_RPC_CHECKPOINTS_MAX, "checkpoints", err);
+
+    if (r == 0 && offer->style != BITFERRY__CHAIN_STYLE__CHAIN_STYLE_NESTED &&
+        offer->style != BITFERRY__CHAIN_STYLE__CHAIN_STYLE_LINKS)
+        r = bf_error_set(err, BF_E_PROTOCOL, "there is no style %d of checkpoints",
+                         (int)offer->style);
+    for (size_t i = 0; r == 0 && i < offer->n_checkpoints; i++)
+        r = check_checkpoint(offer->checkpoints[i], err);
+    return r;
+}
+
 int bf_rpc_check_offer(const Bitferry__Offer *offer, struct bf_error *err)
 {
     int r = bf_rpc_check_text_name(&offer->vm_name, BF_RPC_VM_NAME_MAX_BYTES, "the VM's name", err);
@@ -102,7 +146,8 @@ int bf_rpc_check_offer(const Bitferry__Offer *offer, struct bf_error *err)
     if (offer->method != BITFERRY__METHOD__METHOD_TRACKER &&
         offer->method != BITFERRY__METHOD__METHOD_FREEZE)
         return bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)offer->method);
-    return check_offered_disks(offer, err);
+    r = check_offered_disks(offer, err);
+    return r < 0 ? r : check_checkpoints(offer, err);
 }
 
 int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error *err)

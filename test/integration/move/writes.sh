@@ -19,7 +19,12 @@ journey() {
         wrote "$from" 50
     done
     arrive_guest "$to" "$scratch/$to.qcow2"
-    move "$from" "$to" >/dev/null 2>"$scratch/said" || die "$(cat "$scratch/said")"
+    jq -n '{schema:1, style:"nested", checkpoints:[$ARGS.positional[] | {name:., disks:[{disk:"vda"}]}]}' \
+        --args "one-$seed" "two-$seed" never >"$scratch/checkpoints.json"
+    move "$from" "$to" --checkpoints "$scratch/checkpoints.json" >/dev/null 2>"$scratch/said" ||
+        die "$(cat "$scratch/said")"
+    equal "one-$seed carried two-$seed carried" \
+        "$(jq -r '.checkpoints[] | .name, .status' "$scratch/checkpoints.json" | xargs)" "checkpoints on arrival"
     wrote "$to" 100
     guest "$to" stop >/dev/null
     for name in "one-$seed" "two-$seed"; do

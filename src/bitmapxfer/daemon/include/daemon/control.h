@@ -2,8 +2,11 @@
  *
  *     -> {"schema":1,"op":"start","vm":V,"uuid":U,"qmp":SOCKET,"peer":HOST[,"read":HOW]
  *         [,"handover":KIND]
+ *         [,"checkpoints":CHECKPOINTS]
  *         [,"disks":[{"name":D,"node":N},...]]}              (bitferry-source)
- *     -> {"schema":1,"op":"expect", the same without these three}   (bitferry-dest)
+ *     -> {"schema":1,"op":"expect", the same without these four}    (bitferry-dest)
+ *         "domain":NAME[,"connect":URI] may stand in place of "qmp"; CHECKPOINTS is as in
+ *         catalog/checkpoints.h
  *     <- {"schema":1,"ok":true,"id":ID,"existing":false}
  *     -> {"schema":1,"op":"list"}
  *     -> {"schema":1,"op":"status"[,"id":ID][,"watch":true]}
@@ -35,8 +38,8 @@
 
 enum {
     BF_CONTROL_SCHEMA = 1,
-    BF_CONTROL_REQUEST_MAX_BYTES = 256 << 10, /* 256 disks with long names, escaped */
-    BF_CONTROL_REPLY_MAX_BYTES = 64 << 20,    /* the client's cap: 65,535 bitmaps in a status */
+    BF_CONTROL_REQUEST_MAX_BYTES = 4 << 20, /* the checkpoints of catalog/checkpoints.h */
+    BF_CONTROL_REPLY_MAX_BYTES = 64 << 20,  /* the client's cap: 65,535 bitmaps in a status */
     BF_CONTROL_EVENT_MAX_BYTES = BF_MOVE_HOOK_MAX_BYTES,
     BF_CONTROL_TIMEOUT_MAX_MS = 7 * 24 * 3600 * 1000,
 };

@@ -84,6 +84,7 @@ struct bf_move {
     size_t nr_disks;
     char **warnings; /* what a person should know */
     size_t nr_warnings;
+    struct bf_checkpoints checkpoints; /* what its bitmaps are for; settled */
     json_t *record; /* of a move that ended before this daemon began: all that is known of it */
     struct bf_moves *moves;
     struct bf_move_folder *folder; /* daemon/folder.h; NULL: quarantined */
@@ -143,6 +144,11 @@ void bf_move_set_mode(struct bf_move *move, const char *disk, const char *mode, 
 
 /** Once for each text.  Without memory it is lost. */
 void bf_move_warn(struct bf_move *move, const char *text);
+
+/** What the bitmaps are for, settled; copied.  What becomes of each is seen from the rows.  Errors:
+ *  NO_MEMORY. */
+int bf_move_set_checkpoints(struct bf_move *move, const struct bf_checkpoints *checkpoints,
+                            struct bf_error *err);
 
 void bf_move_changed(struct bf_move *move);
 

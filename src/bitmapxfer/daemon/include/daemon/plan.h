@@ -6,6 +6,7 @@
 #define DAEMON_PLAN_H
 
 #include "base/error.h"
+#include "model/checkpoints.h"
 #include "modes/facts.h"
 
 #include <jansson.h>
@@ -18,6 +19,7 @@ enum {
     BF_PLAN_PEER_MAX_BYTES = 262,   /* a host name of 253, brackets, a port */
     BF_PLAN_NODE_MAX_BYTES = 31,    /* QEMU: BlockDriverState.node_name */
     BF_PLAN_DISKS_MAX = 256,
+    BF_PLAN_URI_MAX_BYTES = 1023,
 };
 
 /** How the source's bits are read (DESIGN.md, "Measured building blocks"). */
@@ -50,8 +52,10 @@ struct bf_plan_mode {
 struct bf_plan {
     char *vm;
     char uuid[BF_PLAN_UUID_CHARS + 1]; /* in lower case */
-    char *qmp;                         /* path of QEMU's QMP socket, absolute */
-    char *peer; /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
+    char *qmp;     /* path of QEMU's QMP socket, absolute; NULL: there is a @domain */
+    char *domain;  /* libvirt's name or UUID of it; or NULL */
+    char *connect; /* libvirt's URI; NULL: its default */
+    char *peer;    /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
     enum bf_read_method read;
     enum bf_handover handover;
     struct bf_plan_disk *disks; /* none: the driver asks QEMU */
@@ -59,6 +63,7 @@ struct bf_plan {
     struct bf_plan_mode *modes; /* the others are decided by what is found */
     size_t nr_modes;
     bool no_repair; /* source: what a failed native transfer did to bitmaps is only reported */
+    struct bf_checkpoints checkpoints; /* source: what its bitmaps are for; settled */
 };
 
 /** What is wished for @disk: AUTO if nothing is. */

@@ -7,6 +7,7 @@
 #include "daemon/move.h"
 #include "handoff/names.h"
 #include "handoff/word.h"
+#include "model/checkpoints.h"
 #include "model/summary.h"
 #include "modes/plan.h"
 #include "rpc/message.h"
@@ -53,8 +54,10 @@ struct bf_offer {
     struct bf_offer_bitmap *bitmaps;
     struct bf_handoff_bitmap *states; /* the machine's; .disk and .recording are ours too */
     uint32_t nr_bitmaps;
-    struct bf_known *deltas;        /* per disk: announced */
-    struct bf_known *loaded_deltas; /* per disk */
+    struct bf_known *deltas;           /* per disk: announced */
+    struct bf_known *loaded_deltas;    /* per disk */
+    struct bf_checkpoints checkpoints; /* settled */
+    char **definitions;                /* of each, libvirt's XML or NULL; NULL: there are none */
 };
 
 void bf_offer_release(struct bf_offer *offer);
@@ -62,6 +65,11 @@ void bf_offer_release(struct bf_offer *offer);
 /** Room for so many, all empty.  Errors: NO_MEMORY. */
 int bf_offer_init(struct bf_offer *offer, uint32_t nr_disks, uint32_t nr_bitmaps,
                   struct bf_error *err);
+
+/** Keep the checkpoints, and the definition of each (NULL: there are none), which must be settled;
+ *  both become the offer's. */
+void bf_offer_take_checkpoints(struct bf_offer *offer, struct bf_checkpoints *checkpoints,
+                               char **definitions);
 
 /** From an OFFER that passed bf_rpc_envelope_check().  Errors: NO_MEMORY, LIMIT. */
 int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *ret_offer,

@@ -29,6 +29,9 @@ enum {
     BF_RPC_DISKS_MAX = 256, /* as handoff/word.h has them */
     BF_RPC_BITMAPS_MAX = 16384,
 
+    BF_RPC_CHECKPOINTS_MAX = 4096,         /* as model/checkpoints.h has them */
+    BF_RPC_DEFINITION_MAX_BYTES = 1 << 20, /* libvirt skips larger ones */
+
     BF_RPC_VM_NAME_MAX_BYTES = 255,
     BF_RPC_NODE_NAME_MAX_BYTES = 255,
     BF_RPC_IDENTITY_MAX_BYTES = 1023,
