@@ -21,9 +21,7 @@ covered=() # granules that the bitmap must have, in ascending order
 
 # write SIDE GRANULE: by the guest; counts where the bitmap records
 write() {
-    local disk=guest-vda
-    [ "$1" = source ] || [ "$mode" = block ] || disk=vda
-    guest_writes "$1" "$disk" "$2"
+    guest_writes "$1" vda "$2"
     [ "$recording" = frozen ] || covered+=("$2")
 }
 
@@ -35,13 +33,13 @@ busy() {
 begin_source() {
     way_qemu source "$image_source" qcow2
     [ "$mode" = block ] || guest_disk source vda "$image_source" qcow2
-    guest_writes source guest-vda 1 2 # before the checkpoint
+    guest_writes source vda 1 2 # before the checkpoint
     add_bitmap source vda c recording "$stored"
-    guest_writes source guest-vda 10 11 20
+    guest_writes source vda 10 11 20
     covered+=(10 11 20)
     if [ "$recording" = frozen ]; then
         qmp source block-dirty-bitmap-disable '{"node":"vda","name":"c"}'
-        guest_writes source guest-vda 30
+        guest_writes source vda 30
     fi
     [ "$guest" != paused ] || qmp source stop
 }

@@ -59,6 +59,7 @@ way_qemu() {
         qemu "$side" -machine pc -m 16 \
             -drive "if=none,id=guest-vda,node-name=vda,file=$image,format=$format" \
             -device virtio-blk-pci,drive=guest-vda "$@"
+        backend[$side.vda]=guest-vda
         capabilities "$side" block
     else
         qemu "$side" -machine none "$@"

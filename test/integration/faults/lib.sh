@@ -20,7 +20,7 @@ port=$((20000 + $$ % 20000))
 begin_pair() {
     way_images
     way_qemu source "$image_source" qcow2
-    plain_disk source vda "$image_source" qcow2
+    guest_disk source vda "$image_source" qcow2
     way_qemu dest "$image_dest" "$format_dest" -incoming defer
     way_open
     qmp dest migrate-incoming "{\"uri\":\"unix:$scratch/ram\"}"
