@@ -16,7 +16,7 @@ refused() {
     begin refused "$disk"
     before=$(domain_bitmaps A refused)
     ferry A 10 migrate refused $b_uri -- --live --persistent --copy-storage-all
-    says 'no storage pool'
+    says 'no storage pool|no connection driver available for storage'
     ferry A 10 migrate refused qemu+tcp://host-b:1/system -- --live
     says 'cannot connect to libvirt'
     ferry A 1 migrate nobody $b_uri -- --live
