@@ -146,6 +146,7 @@ void dest_clean(struct dest_drive *drive)
     struct bf_live *live = bf_qemu_live(drive->qemu);
 
     dest_stop_pull(drive);
+    dest_put_stream_back(drive);
     if (!live || !serves_for_us(drive))
         clean_bitmaps(drive);
     else if (bf_qmp_send(bf_live_qmp(live), "nbd-server-stop", NULL, BF_QEMU_DEADLINE_MS,

@@ -3,7 +3,7 @@
  *
  *     driver.c   begins, resumes, ends        exchange.c   where sources call, and whom they mean
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
- *     facts.c    what happens in QEMU
+ *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
  *     place.c, modes.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
  * wish wants
  */
@@ -78,6 +78,7 @@ struct dest_drive {
     bool *proven; /* native.c: per bitmap */
 
     bool pumping;
+    bool stream_set; /* modes.c: the capability is ours */
     /* what QEMU is known to do */
     bool waits;     /* for the guest, and has all the while since we are connected */
     bool guest_ran; /* it was seen running here */
@@ -168,6 +169,12 @@ bool dest_may_have_run(struct dest_drive *drive, const char *status);
 
 /** query-status, then @done, as an operation.  False: it could not be asked. */
 bool dest_query_status(struct dest_drive *drive, bf_qmp_reply_fn done);
+
+/* --- stream.c --- */
+
+/** Modes are decided: tell QEMU what it is to take in by itself.  @here: of this QEMU. */
+void dest_set_up_stream(struct dest_drive *drive, const struct bf_vm_facts *here);
+void dest_put_stream_back(struct dest_drive *drive);
 
 /* --- one wish each; all are called with QEMU connected, but for the last four --- */
 

@@ -112,11 +112,14 @@ static uint8_t judge_final(const struct dest_drive *drive, uint32_t index,
                            const struct bf_live_measure *measure)
 {
     const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[index];
+    bool stores = drive->offer.disks[drive->offer.states[index].disk].stores;
     uint8_t found = BF_FOUND_FINAL;
 
     if (bitmap->fresh)
         found |= BF_FOUND_FRESH;
+    /* one that is called persistent, and cannot be stored, is none that could stay */
     if (drive->offer.states[index].native && judges_natives(drive) && !measure->inconsistent &&
+        measure->persistent == (bitmap->persistent && stores) &&
         measure->recording == drive->offer.states[index].recording &&
         measure->granularity_bytes == bitmap->granularity_bytes)
         found |= BF_FOUND_NATIVE; /* to be proven */

@@ -181,8 +181,11 @@ static int decide(struct dest_drive *drive, json_t *document, struct bf_error *e
         take_disk(drive, i, &plan.disks[i], &facts);
     if (r == 0 && plan.kind == BF_HANDOFF_FREEZE)
         drive->offer.kind = BF_HANDOFF_FREEZE;
-    if (r == 0)
+    if (r == 0) {
         bf_offer_report_modes(&drive->offer, drive->move);
+        if (asks_anew(drive))
+            dest_set_up_stream(drive, &facts.vm);
+    }
     bf_mode_plan_release(&plan);
     bf_facts_release(&facts);
     release(&offered);

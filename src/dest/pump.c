@@ -30,9 +30,10 @@ static void report_arrivals(struct dest_drive *drive)
         const struct bf_offer_disk *disk = &offer->disks[offer->states[i].disk];
         struct bf_move_row *row = bf_move_row(drive->move, disk->name, offer->bitmaps[i].name);
 
-        if (!row || offer->states[i].drop != BF_DROP_NONE)
+        if (!row ||
+            (offer->states[i].drop != BF_DROP_NONE && offer->states[i].drop != BF_DROP_NATIVE))
             continue;
-        if (disk->placed_size_bytes > disk->size_bytes)
+        if (offer->states[i].drop == BF_DROP_NONE && disk->placed_size_bytes > disk->size_bytes)
             row->outcome = BF_ROW_WIDENED; /* all behind the source's end counts as dirty */
         if (offer->bitmaps[i].persistent && !disk->stores)
             bf_move_row_note(row, "transient here: this image cannot store bitmaps, so it is lost "

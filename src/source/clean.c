@@ -70,8 +70,11 @@ static bool serves_for_us(const struct source_drive *drive)
 void source_clean(struct source_drive *drive)
 {
     bf_server_stop(drive->server);
+    source_put_stream_back(drive);
     if (!bf_qemu_live(drive->qemu))
         finish(drive);
+    else if (source_needs_repair(drive))
+        source_repair(drive);
     else if (!serves_for_us(drive))
         clean_bitmaps(drive);
     else if (bf_qmp_send(bf_live_qmp(bf_qemu_live(drive->qemu)), "nbd-server-stop", NULL,

@@ -4,6 +4,7 @@
  *     driver.c   begins, resumes, ends          talk.c    words with the destination, deadlines
  *     pump.c     facts in, wishes out           facts.c   what happens in QEMU
  *     offer.c, snapshot.c, inspect.c, serve.c, examine.c, retire.c, clean.c   one wish each
+ *     stream.c, repair.c   what there is to do about QEMU's own transfer of bitmaps
  */
 #ifndef SOURCE_DRIVE_H
 #define SOURCE_DRIVE_H
@@ -80,6 +81,12 @@ struct source_drive {
     void (*work_then)(struct source_drive *drive);
 
     struct source_journal journal;
+
+    /* stream.c, repair.c */
+    uint64_t downtime_limit_ms, bandwidth_bytes_s; /* of QEMU's migration, when we began */
+    bool mapped_before; /* block-bitmap-mapping was set, or nobody knows: it is not ours to set */
+    bool stream_set;    /* the capability is ours */
+    bool repaired;
 
     uint64_t said_ms;  /* the last word */
     uint64_t state_ms; /* when the machine came into its state */
@@ -193,6 +200,19 @@ void source_serve(struct source_drive *drive);
 void source_examine(struct source_drive *drive);
 void source_retire(struct source_drive *drive);
 void source_clean(struct source_drive *drive);
+
+/* --- stream.c --- */
+
+/** Modes are known: tell QEMU what it is to carry by itself. */
+void source_set_up_stream(struct source_drive *drive);
+void source_put_stream_back(struct source_drive *drive);
+
+/* --- repair.c --- */
+
+bool source_needs_repair(const struct source_drive *drive);
+
+/** Then source_clean() again. */
+void source_repair(struct source_drive *drive);
 
 /* --- items.c: what a round is about, bitmaps or, for the deltas, disks --- */
 

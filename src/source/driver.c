@@ -205,6 +205,7 @@ static int recover(struct bf_move *move, uv_loop_t *loop, const struct bf_config
 
     if (!drive)
         return -1;
+    drive->mapped_before = true;
     r = bf_ledger_read(records, BITFERRY__ROLE__ROLE_SOURCE, &drive->ledger, &drive->offer,
                        no_exports, NULL, err);
     if (r < 0) {

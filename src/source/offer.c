@@ -131,6 +131,9 @@ static int add_facts(struct source_drive *drive, const struct bf_vm_facts *vm, s
     offer->dirty_bitmaps = vm->dirty_bitmaps;
     offer->block_copy = vm->block;
     offer->pauses = vm->pauses;
+    drive->mapped_before = vm->mapping;
+    drive->downtime_limit_ms = vm->downtime_limit_ms;
+    drive->bandwidth_bytes_s = vm->bandwidth_bytes_s;
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
         offer->disks[i].wish = bf_plan_mode(&drive->move->plan, offer->disks[i].name);
         for (uint32_t j = 0; j < vm->nr_disks; j++) {

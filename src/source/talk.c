@@ -113,6 +113,7 @@ static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
         take_place(&drive->offer.disks[i], word->placement->disks[i]);
     take_method(drive, word->placement->method);
     bf_offer_report_modes(&drive->offer, drive->move);
+    source_set_up_stream(drive);
     return bf_ledger_put_modes(drive->move->folder, &drive->offer, err);
 }
 

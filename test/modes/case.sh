@@ -3,6 +3,11 @@
 # Prints what became of the bitmap.
 set -euo pipefail
 by=$1 mode=$2 recording=$3 stored=$4 guest=$5 layers=$6 ending=$7
+mapping=ours wish=()
+case $by,$mode in
+bitferry,asked) mode=stream mapping=bitferry wish=(--mode vda=stream) ;;
+bitferry,block) mapping=bitferry ;;
+esac
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=test/integration/lib.sh
 . "$here/../integration/lib.sh"

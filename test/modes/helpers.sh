@@ -3,6 +3,7 @@
 
 : "${by:?}" "${scratch:?}" "${BF_BUILD:?}" "${BITFERRY:?}" "${uuid:?}" "${child=}"
 declare -A helper
+declare -a wish # options for `bitferry start`; case.sh
 declare -A move
 lost=''
 
@@ -48,7 +49,7 @@ helpers_begin() {
     move[dest]=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" \
         --disk vda=vda)
     move[source]=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
-        --peer "$peer" --disk vda=vda)
+        --peer "$peer" --disk vda=vda ${wish[@]+"${wish[@]}"})
 }
 
 # An orchestrator that cares waits until everything is over there, or nothing will be.
@@ -125,6 +126,7 @@ helpers_report() {
     carried,exact | widened,exact) echo carried ;;
     carried,superset | widened,superset) echo superset ;;
     carried,exact,now-transient) echo carried,now-transient ;;
+    native,exact,now-transient) echo native,now-transient ;;
     native,exact) echo native ;;
     native,*) echo "native,$1" ;;
     dropped,lost) echo "dropped-${reason%%:*}" ;;

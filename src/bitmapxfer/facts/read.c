@@ -119,6 +119,7 @@ int bf_facts_read(json_t *document, struct bf_facts *ret_facts, struct bf_error 
     facts.vm = (struct bf_vm_facts){
         .disks = facts.disks,
         .dirty_bitmaps = flag_of(document, "dirty-bitmaps"),
+        .mapping = flag_of(document, "mapped"),
         .block = flag_of(document, "block"),
         .pauses = flag_of(document, "pauses"),
         .downtime_limit_ms = number_of(document, "downtime-limit-ms"),

@@ -27,6 +27,7 @@ enum bf_temporary_kind {
     BF_TEMPORARY_TRACKER, /* destination, index of the disk; recording */
     BF_TEMPORARY_NATIVE, /* destination, index of the bitmap: what QEMU brought, and the same ... */
     BF_TEMPORARY_UNITED, /* ... with the snapshot and the delta: equal if nothing is missing */
+    BF_TEMPORARY_REPAIR, /* source, index of the bitmap: a copy while it is made anew */
     BF_NR_TEMPORARY_KINDS
 };
 

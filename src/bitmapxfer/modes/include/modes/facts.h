@@ -55,6 +55,7 @@ struct bf_vm_facts {
     const struct bf_disk_facts *disks;
     uint32_t nr_disks;
     bool dirty_bitmaps; /* the capability */
+    bool mapping;       /* `block-bitmap-mapping` is set: what is not in it stays */
     bool block;         /* `migrate` copies the disks (QEMU up to 9.0) */
     bool pauses;        /* source: `pause-before-switchover`, or the orchestrator says when */
     uint64_t downtime_limit_ms; /* source */
