@@ -15,6 +15,7 @@
 #include "drive/fetch.h"
 #include "drive/ledger.h"
 #include "drive/offer.h"
+#include "drive/peer_settings.h"
 #include "drive/qemu.h"
 #include "drive/words.h"
 #include "handoff/dest.h"
@@ -139,8 +140,8 @@ int dest_exchange_reload(uv_loop_t *loop, const struct bf_config *config, struct
 void dest_exchange_add(struct dest_drive *drive);
 void dest_exchange_remove(struct dest_drive *drive);
 
-/** The certificates for NBD; NULL: plain TCP on loopback. */
-const char *dest_tls_certificates(void);
+/** The newest; they are never freed. */
+const struct bf_peer_settings *dest_settings(void);
 
 /** Errors: PEER when the source is not connected. */
 int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,

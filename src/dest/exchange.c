@@ -3,7 +3,6 @@
 #include "drive.h"
 
 #include "daemon/log.h"
-#include "drive/peer_settings.h"
 #include "rpc/listener.h"
 
 #include <stdlib.h>
@@ -29,9 +28,9 @@ static struct {
     struct dest_drive *drives;
 } exchange;
 
-const char *dest_tls_certificates(void)
+const struct bf_peer_settings *dest_settings(void)
 {
-    return exchange.newest->settings.tls_certificates;
+    return &exchange.newest->settings;
 }
 
 int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envelope,

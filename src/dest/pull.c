@@ -127,7 +127,7 @@ void dest_pull(struct dest_drive *drive)
     if (r < 0)
         bf_fetch_items_free(items, nr_items);
     else
-        r = bf_fetch_start(drive->loop, drive->exports.uri, dest_tls_certificates(),
+        r = bf_fetch_start(drive->loop, drive->exports.uri, dest_settings(),
                            drive->config->pull_timeout_s * 1000, items, nr_items, on_progress,
                            on_fetched, drive, &drive->fetch, &err);
     if (r == 0) {

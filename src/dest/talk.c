@@ -110,7 +110,7 @@ static int take_summaries(struct bf_offer *offer, const Bitferry__Word *word, bo
 
 static char *uri_of(const struct dest_drive *drive, const Bitferry__Exports *exports)
 {
-    const char *scheme = dest_tls_certificates() ? "nbds" : "nbd";
+    const char *scheme = dest_settings()->credentials ? "nbds" : "nbd";
     const char *host = (const char *)exports->host.data;
     char *uri = NULL;
 

@@ -158,8 +158,8 @@ void source_hang_up(struct source_drive *drive);
 /** Certificates, once for the whole process, or @anew. */
 int source_load_settings(const struct bf_config *config, bool anew, struct bf_error *err);
 
-/** Folder for nbdkit; NULL: plain TCP on loopback. */
-const char *source_tls_certificates(void);
+/** The newest. */
+const struct bf_peer_settings *source_settings(void);
 
 /* --- facts.c --- */
 

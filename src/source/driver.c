@@ -125,7 +125,8 @@ static int set_up(struct source_drive *drive, struct bf_error *err)
         r = source_load_settings(config, false, err);
     if (r < 0)
         return r;
-    spec.tls_certificates = source_tls_certificates();
+    spec.tls_certificates = source_settings()->tls_certificates;
+    spec.psk_file = source_settings()->psk_file;
     r = bf_server_new(drive->loop, &spec, on_server_failed, drive, &drive->server, err);
     return r < 0 ? r : source_open_qemu(drive, err);
 }

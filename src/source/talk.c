@@ -42,9 +42,9 @@ int source_load_settings(const struct bf_config *config, bool anew, struct bf_er
     return 0;
 }
 
-const char *source_tls_certificates(void)
+const struct bf_peer_settings *source_settings(void)
 {
-    return newest->settings.tls_certificates;
+    return &newest->settings;
 }
 
 /* --- words --- */

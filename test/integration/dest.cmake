@@ -2,6 +2,7 @@
 bf_integration_test(dest/move_basic TIMEOUT 120)
 bf_integration_test(dest/checkpoints TIMEOUT 120)
 bf_integration_test(dest/move_tls TIMEOUT 180)
+bf_integration_test(dest/move_psk TIMEOUT 120)
 bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600)
 bf_integration_test(dest/dest_ends TIMEOUT 400)

@@ -76,6 +76,27 @@ fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/c
 ok "a server with a certificate for another host: $(cat "$scratch/.said")"
 kill "$child"
 
+for keys in keys wrong-keys; do
+    psktool -u one -p "$scratch/$keys" >/dev/null 2>&1
+done
+psktool -u two -p "$scratch/keys" >/dev/null 2>&1
+serve_tls --tls=require --tls-psk="$scratch/keys"
+for name in one two; do
+    "$TOOL" pull "nbds://127.0.0.1:$port/x" --psk "$scratch/keys" --psk-name "$name" >"$scratch/said"
+    grep -q 'data=4194304' "$scratch/said" || die "$(cat "$scratch/said")"
+done
+ok "both sides have the same key"
+fails_with 12 'AUTH: ' "$TOOL" pull "nbds://127.0.0.1:$port/x" --psk "$scratch/wrong-keys" --psk-name one
+ok "a wrong key: $(cat "$scratch/.said")"
+psktool -u three -p "$scratch/wrong-keys" >/dev/null 2>&1
+fails_with 12 'AUTH: ' "$TOOL" pull "nbds://127.0.0.1:$port/x" --psk "$scratch/wrong-keys" --psk-name three
+ok "a name that the server has no key of: $(cat "$scratch/.said")"
+fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client"
+ok "a certificate where keys are wanted: $(cat "$scratch/.said")"
+kill "$child"
+
 serve_tls --tls=off
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client"
 ok "a server without TLS: $(cat "$scratch/.said")"
+fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --psk "$scratch/keys" --psk-name one
+ok "a server without TLS, asked with a key: $(cat "$scratch/.said")"

@@ -144,15 +144,30 @@ static void any_name_makes_the_round_trip_and_libnbd_agrees(void **state)
     }
 }
 
-static void assert_endpoint(const char *uri, const char *certificates, enum bf_code code)
+static void assert_checked(const struct bf_nbd_endpoint *endpoint, enum bf_code code)
 {
-    struct bf_nbd_endpoint endpoint = {uri, certificates, 1000};
     struct bf_error err = BF_ERROR_INIT;
 
-    bf_nbd_endpoint_check(&endpoint, &err);
+    bf_nbd_endpoint_check(endpoint, &err);
     if (err.code != code)
-        print_error("%s: %s\n", uri, err.text);
+        print_error("%s: %s\n", endpoint->uri, err.text);
     assert_int_equal(err.code, code);
+}
+
+static void assert_endpoint(const char *uri, const char *certificates, enum bf_code code)
+{
+    struct bf_nbd_endpoint endpoint = {
+        .uri = uri, .tls_certificates = certificates, .deadline_ms = 1000};
+
+    assert_checked(&endpoint, code);
+}
+
+static void assert_keys(const char *uri, const char *file, const char *name, enum bf_code code)
+{
+    struct bf_nbd_endpoint endpoint = {
+        .uri = uri, .tls_psk_file = file, .tls_psk_name = name, .deadline_ms = 1000};
+
+    assert_checked(&endpoint, code);
 }
 
 static void an_endpoint_that_would_not_be_safe_is_refused(void **state)
@@ -186,6 +201,12 @@ static void an_endpoint_that_would_not_be_safe_is_refused(void **state)
     assert_endpoint("nbd://h/", folder, BF_E_USAGE);
     assert_endpoint("nbds://h/?tls-certificates=x", folder, BF_E_USAGE);
     assert_endpoint("nbds://h/?a=b&tls-verify-peer=false", folder, BF_E_USAGE);
+
+    assert_keys("nbds://h/", ca, "host1", BF_E_NONE);
+    assert_keys("nbds://h/", ca, NULL, BF_E_USAGE);
+    assert_keys("nbd://h/", ca, "host1", BF_E_USAGE);
+    assert_keys("nbds://h/?tls-psk-file=x", ca, "host1", BF_E_USAGE);
+    assert_keys("nbds://h/", "/nowhere/keys", "host1", BF_E_NOT_FOUND);
     unlink(ca);
     rmdir(folder);
 }

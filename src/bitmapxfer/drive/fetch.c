@@ -14,7 +14,7 @@ enum { WORD_BYTES = 8 };
 struct bf_fetch {
     uv_loop_t *loop;
     char *uri;
-    char *tls_certificates;
+    const struct bf_peer_settings *settings;
     uint64_t deadline_ms;
     struct bf_fetch_item *items;
     uint32_t nr_items;
@@ -72,7 +72,6 @@ static void on_timer_closed(uv_handle_t *handle)
 
     bf_fetch_items_free(fetch->items, fetch->nr_items);
     free(fetch->uri);
-    free(fetch->tls_certificates);
     free(fetch);
 }
 
@@ -232,7 +231,11 @@ static int open_item(struct bf_fetch *fetch, struct bf_error *err)
 
 static void start_item(struct bf_fetch *fetch)
 {
-    struct bf_nbd_endpoint endpoint = {fetch->uri, fetch->tls_certificates, fetch->deadline_ms};
+    struct bf_nbd_endpoint endpoint = {.uri = fetch->uri,
+                                       .tls_certificates = fetch->settings->tls_certificates,
+                                       .tls_psk_file = fetch->settings->psk_file,
+                                       .tls_psk_name = fetch->settings->psk_name,
+                                       .deadline_ms = fetch->deadline_ms};
     struct bf_nbd_sink sink = {sink_begin, sink_data, sink_hole, fetch};
     struct bf_error err = BF_ERROR_INIT;
     int r = open_item(fetch, &err);
@@ -263,25 +266,23 @@ static void on_start(uv_timer_t *timer)
     next_item(fetch);
 }
 
-int bf_fetch_start(uv_loop_t *loop, const char *uri, const char *tls_certificates,
+int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settings *settings,
                    uint64_t deadline_ms, struct bf_fetch_item *items, uint32_t nr_items,
                    void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
                    bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err)
 {
     struct bf_fetch *fetch = calloc(1, sizeof *fetch);
     char *uri_copy = strdup(uri);
-    char *tls = tls_certificates ? strdup(tls_certificates) : NULL;
 
-    if (!fetch || !uri_copy || (tls_certificates && !tls)) {
+    if (!fetch || !uri_copy) {
         free(fetch);
         free(uri_copy);
-        free(tls);
         bf_fetch_items_free(items, nr_items);
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to fetch bitmaps");
     }
     *fetch = (struct bf_fetch){.loop = loop,
                                .uri = uri_copy,
-                               .tls_certificates = tls,
+                               .settings = settings,
                                .deadline_ms = deadline_ms,
                                .items = items,
                                .nr_items = nr_items,

@@ -15,7 +15,8 @@ int bf_peer_settings_load(const struct bf_config *config, struct bf_peer_setting
     const char *allowed[PATTERNS_MAX];
     struct bf_rpc_credentials_spec spec = {
         .side = config->role == BF_ROLE_DEST ? BF_RPC_SERVER : BF_RPC_CLIENT,
-        .folder = config->tls_certificates,
+        .folder = config->psk_file[0] ? NULL : config->tls_certificates,
+        .psk_file = config->psk_file[0] ? config->psk_file : NULL,
         .allowed = allowed,
     };
     char *rest = NULL;
@@ -38,7 +39,9 @@ int bf_peer_settings_load(const struct bf_config *config, struct bf_peer_setting
         if (r < 0)
             return r;
         settings.rpc.credentials = settings.credentials;
-        settings.tls_certificates = config->tls_certificates;
+        settings.tls_certificates = spec.folder;
+        settings.psk_file = spec.psk_file;
+        settings.psk_name = bf_rpc_credentials_psk_name(settings.credentials);
     }
     *ret_settings = settings;
     return 0;

@@ -23,7 +23,8 @@ struct bf_server {
     int listen_fd;
     uint16_t port;
     uint8_t token[BF_SERVER_TOKEN_BYTES];
-    char *tls_certificates;
+    char *tls; /* the option for nbdkit; NULL: plain TCP */
+    bool verify_peer;
     char *log_path;
     char *token_path;
     char **parameters; /* carrier=DISK=PATH */
@@ -57,7 +58,7 @@ static void release(struct bf_server *server)
     release_parameters(server);
     if (server->listen_fd >= 0)
         (void)close(server->listen_fd);
-    free(server->tls_certificates);
+    free(server->tls);
     if (server->token_path)
         (void)unlink(server->token_path);
     free(server->log_path);
@@ -87,8 +88,7 @@ static void on_exited(void *ctx, struct bf_process *process, int64_t status, int
 
 /* nbdkit takes a socket of ours as systemd would give it, and wants its own pid in LISTEN_PID: the
  * shell knows it, and becomes nbdkit. */
-static void fill_argv(const struct bf_server *server, const char **argv, char *plugin, char *tls,
-                      char *token)
+static void fill_argv(const struct bf_server *server, const char **argv, char *plugin, char *token)
 {
     static const char *const fixed[] = {"sh",
                                         "-c",
@@ -101,14 +101,11 @@ static void fill_argv(const struct bf_server *server, const char **argv, char *p
     size_t nr = sizeof fixed / sizeof fixed[0];
 
     memcpy(argv, fixed, sizeof fixed);
-    if (server->tls_certificates) {
-        (void)snprintf(tls, PARAMETER_BYTES, "--tls-certificates=%s", server->tls_certificates);
-        argv[nr++] = "--tls=require";
+    argv[nr++] = server->tls ? "--tls=require" : "--tls=off";
+    if (server->tls)
+        argv[nr++] = server->tls;
+    if (server->verify_peer)
         argv[nr++] = "--tls-verify-peer";
-        argv[nr++] = tls;
-    } else {
-        argv[nr++] = "--tls=off";
-    }
     argv[nr++] = plugin_path(plugin);
     (void)snprintf(token, PARAMETER_BYTES, "token=+%s", server->token_path);
     argv[nr++] = token;
@@ -119,7 +116,6 @@ static void fill_argv(const struct bf_server *server, const char **argv, char *p
 static int spawn(struct bf_server *server, struct bf_error *err)
 {
     char plugin[PATH_MAX];
-    char tls[PARAMETER_BYTES];
     char token[PARAMETER_BYTES];
     BF_CLEANUP(bf_freep)
     const char **argv = calloc(FIXED_ARGUMENTS + server->nr_parameters, sizeof *argv);
@@ -130,7 +126,7 @@ static int spawn(struct bf_server *server, struct bf_error *err)
         return no_memory(err);
     if (log_fd < 0)
         return bf_error_set_errno(err, errno, "cannot write %s", server->log_path);
-    fill_argv(server, argv, plugin, tls, token);
+    fill_argv(server, argv, plugin, token);
     return bf_process_start(server->loop, argv, log_fd, server->listen_fd, on_exited, server,
                             &server->process, err);
 }
@@ -220,7 +216,7 @@ static int bind_socket(struct bf_server *server, const struct bf_server_spec *sp
     if (parse_address(spec->address, &address, &length) < 0)
         return bf_error_set(err, BF_E_INVALID, "'%.100s' is no address to serve bitmaps on",
                             spec->address);
-    if (!spec->tls_certificates && !is_loopback(&address))
+    if (!server->tls && !is_loopback(&address))
         return bf_error_set(err, BF_E_PERMISSION,
                             "without TLS bitmaps are served on loopback only, not on %s",
                             spec->address);
@@ -249,14 +245,30 @@ static int write_token(struct bf_server *server, struct bf_error *err)
     return 0;
 }
 
+/* With keys a client has proven itself when the handshake succeeds. */
+static int set_tls(struct bf_server *server, const struct bf_server_spec *spec,
+                   struct bf_error *err)
+{
+    int r = 0;
+
+    server->verify_peer = spec->tls_certificates != NULL;
+    if (spec->tls_certificates)
+        r = asprintf(&server->tls, "--tls-certificates=%s", spec->tls_certificates);
+    else if (spec->psk_file)
+        r = asprintf(&server->tls, "--tls-psk=%s", spec->psk_file);
+    if (r >= 0)
+        return 0;
+    server->tls = NULL;
+    return no_memory(err);
+}
+
 static int set_up(struct bf_server *server, const struct bf_server_spec *spec, struct bf_error *err)
 {
     int r;
 
-    if (spec->tls_certificates)
-        server->tls_certificates = strdup(spec->tls_certificates);
-    if (spec->tls_certificates && !server->tls_certificates)
-        return no_memory(err);
+    r = set_tls(server, spec, err);
+    if (r < 0)
+        return r;
     if (asprintf(&server->log_path, "%s/nbdkit.log", spec->folder) < 0)
         server->log_path = NULL;
     if (asprintf(&server->token_path, "%s/token", spec->folder) < 0)

@@ -19,6 +19,16 @@ static int check_ca(const char *folder, struct bf_error *err)
     return 0;
 }
 
+static int check_keys(const struct bf_nbd_endpoint *endpoint, struct bf_error *err)
+{
+    if (!endpoint->tls_psk_name)
+        return bf_error_set(err, BF_E_USAGE, "nobody says whose key of '%s' is to be shown",
+                            endpoint->tls_psk_file);
+    if (access(endpoint->tls_psk_file, R_OK) != 0)
+        return bf_error_set_errno(err, errno, "TLS needs the keys in '%s'", endpoint->tls_psk_file);
+    return 0;
+}
+
 static int check_tls(const struct bf_nbd_endpoint *endpoint, const struct bf_nbd_uri *uri,
                      struct bf_error *err)
 {
@@ -27,18 +37,22 @@ static int check_tls(const struct bf_nbd_endpoint *endpoint, const struct bf_nbd
                             "'%s' asks for TLS without a host name that a certificate could prove; "
                             "use nbds://HOST/ (TCP), or nbd+unix:// without TLS",
                             endpoint->uri);
-    if (!endpoint->tls_certificates)
+    if (!endpoint->tls_certificates && !endpoint->tls_psk_file)
         return 0;
     if (!uri->tls)
-        return bf_error_set(err, BF_E_USAGE,
-                            "TLS certificates are given but '%s' would go unencrypted; use nbds://",
-                            endpoint->uri);
+        return bf_error_set(
+            err, BF_E_USAGE,
+            "TLS certificates or keys are given but '%s' would go unencrypted; use nbds://",
+            endpoint->uri);
     /* What stands in the URI would quietly win: another folder, or no check of the peer. */
-    if (bf_nbd_uri_has_parameter(uri, "tls-"))
+    if (bf_nbd_uri_has_parameter(uri, "tls-") ||
+        (endpoint->tls_certificates && endpoint->tls_psk_file))
         return bf_error_set(err, BF_E_USAGE,
-                            "TLS is set up twice, in '%s' and by a certificate folder; drop one",
+                            "TLS is set up twice for '%s'; a certificate folder, a file of keys or "
+                            "the URI's own parameters: drop all but one",
                             endpoint->uri);
-    return check_ca(endpoint->tls_certificates, err);
+    return endpoint->tls_psk_file ? check_keys(endpoint, err)
+                                  : check_ca(endpoint->tls_certificates, err);
 }
 
 int bf_nbd_endpoint_check(const struct bf_nbd_endpoint *endpoint, struct bf_error *err)

@@ -58,21 +58,30 @@ int bf_nbd_error(struct bf_error *err, const char *doing)
                         without_function(text));
 }
 
+static int set_trust(struct nbd_handle *nbd, const struct bf_nbd_endpoint *endpoint)
+{
+    if (endpoint->tls_psk_file)
+        return nbd_set_tls_psk_file(nbd, endpoint->tls_psk_file) < 0
+                   ? -1
+                   : nbd_set_tls_username(nbd, endpoint->tls_psk_name);
+    if (nbd_set_tls_certificates(nbd, endpoint->tls_certificates) < 0)
+        return -1;
+    return nbd_set_tls_verify_peer(nbd, true);
+}
+
 static int configure(struct nbd_handle *nbd, const struct bf_nbd_endpoint *endpoint)
 {
-    const char *certificates = endpoint->tls_certificates;
-
     if (nbd_set_opt_mode(nbd, true) < 0 ||
         nbd_set_uri_allow_transports(nbd,
                                      LIBNBD_ALLOW_TRANSPORT_TCP | LIBNBD_ALLOW_TRANSPORT_UNIX) < 0)
         return -1;
     /* Without a folder of ours the URI, which a person typed, may name one. */
-    if (!certificates)
+    if (!endpoint->tls_certificates && !endpoint->tls_psk_file)
         return nbd_set_uri_allow_local_file(nbd, true);
     if (nbd_set_uri_allow_tls(nbd, LIBNBD_TLS_REQUIRE) < 0 ||
-        nbd_set_tls(nbd, LIBNBD_TLS_REQUIRE) < 0 || nbd_set_tls_certificates(nbd, certificates) < 0)
+        nbd_set_tls(nbd, LIBNBD_TLS_REQUIRE) < 0)
         return -1;
-    return nbd_set_tls_verify_peer(nbd, true);
+    return set_trust(nbd, endpoint);
 }
 
 int bf_nbd_handle_connect(const struct bf_nbd_endpoint *endpoint, struct nbd_handle **ret_nbd,

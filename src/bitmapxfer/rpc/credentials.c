@@ -252,6 +252,11 @@ int bf_rpc_credentials_load(const struct bf_rpc_credentials_spec *spec,
     return 0;
 }
 
+const char *bf_rpc_credentials_psk_name(const struct bf_rpc_credentials *credentials)
+{
+    return credentials->keys.nr_entries > 0 ? credentials->keys.entries[0].name : NULL;
+}
+
 void bf_rpc_credentials_free(struct bf_rpc_credentials *credentials)
 {
     if (credentials->x509)

@@ -1,46 +1,7 @@
 #!/bin/bash
 # Moves between two hosts that prove who they are: words and bitmaps over TLS; a move is of the source that
 # offered it; certificates are read anew on SIGHUP (FAULTS.md, 66 and 67, as far as a whole move shows them).
-. "$(dirname "$0")/lib.sh"
-
-# authority NAME
-authority() {
-    mkdir -p "$scratch/$1"
-    certtool --generate-privkey --key-type=ed25519 --outfile "$scratch/$1/ca-key.pem" 2>/dev/null
-    printf 'cn = test\nca\ncert_signing_key\n' >"$scratch/$1/ca.info"
-    certtool --generate-self-signed --load-privkey "$scratch/$1/ca-key.pem" \
-        --template "$scratch/$1/ca.info" --outfile "$scratch/$1/ca-cert.pem" 2>/dev/null
-}
-
-# host AUTHORITY NAME: a folder of certificates, $scratch/AUTHORITY.NAME
-host() {
-    local folder=$scratch/$1.$2 kind
-    mkdir -p "$folder"
-    cp "$scratch/$1/ca-cert.pem" "$folder/"
-    for kind in server client; do
-        certtool --generate-privkey --key-type=ed25519 --outfile "$folder/$kind-key.pem" 2>/dev/null
-        printf 'cn = %s\ndns_name = %s\nip_address = 127.0.0.1\ntls_www_%s\nsigning_key\n' \
-            "$2" "$2" "$kind" >"$folder/$kind.info"
-        certtool --generate-certificate --load-privkey "$folder/$kind-key.pem" \
-            --template "$folder/$kind.info" --load-ca-certificate "$scratch/$1/ca-cert.pem" \
-            --load-ca-privkey "$scratch/$1/ca-key.pem" --outfile "$folder/$kind-cert.pem" 2>/dev/null
-    done
-}
-
-# secure SIDE FOLDER [LINE...]
-secure() {
-    local side=$1 folder=$2
-    shift 2
-    configure "$side" "tls_certificates = $scratch/$folder" "$@"
-    sed -i /plain_on_loopback/d "$scratch/$side.conf"
-}
-
-# source_as FOLDER: bitferry-source, killed and started again with these certificates
-source_as() {
-    kill_daemon source
-    secure source "$1"
-    begin_daemon source
-}
+. "$(dirname "$0")/tls_lib.sh"
 
 authority ours
 authority theirs

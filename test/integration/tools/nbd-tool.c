@@ -5,6 +5,7 @@
  * one "NAME<tab>DESCRIPTION" a line nbd-tool uri URI [--export NAME] the URI with that export
  *
  *     --export NAME   --into FILE   --tls FOLDER   --deadline MS   --max BYTES   --times N
+ *     --psk FILE   --psk-name NAME
  *     --range OFFSET+BYTES           only this; repeatable
  *     --cancel start|begin|data      cancel from there; SIGTERM cancels whenever it comes
  *     --refuse begin|data|hole       the sink says no
@@ -202,10 +203,10 @@ static void add_range(struct options *options, const char *text)
 static void parse(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
-        {"export", 1, NULL, 'e'},   {"into", 1, NULL, 'i'},   {"tls", 1, NULL, 't'},
-        {"deadline", 1, NULL, 'd'}, {"max", 1, NULL, 'm'},    {"times", 1, NULL, 'n'},
-        {"cancel", 1, NULL, 'c'},   {"refuse", 1, NULL, 'r'}, {"range", 1, NULL, 'g'},
-        {NULL, 0, NULL, 0},
+        {"export", 1, NULL, 'e'},   {"into", 1, NULL, 'i'},     {"tls", 1, NULL, 't'},
+        {"deadline", 1, NULL, 'd'}, {"max", 1, NULL, 'm'},      {"times", 1, NULL, 'n'},
+        {"cancel", 1, NULL, 'c'},   {"refuse", 1, NULL, 'r'},   {"range", 1, NULL, 'g'},
+        {"psk", 1, NULL, 'k'},      {"psk-name", 1, NULL, 'K'}, {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -216,6 +217,10 @@ static void parse(int argc, char **argv, struct options *options)
             options->into = optarg;
         else if (c == 't')
             options->endpoint.tls_certificates = optarg;
+        else if (c == 'k')
+            options->endpoint.tls_psk_file = optarg;
+        else if (c == 'K')
+            options->endpoint.tls_psk_name = optarg;
         else if (c == 'd')
             options->endpoint.deadline_ms = strtoull(optarg, NULL, 10);
         else if (c == 'm')

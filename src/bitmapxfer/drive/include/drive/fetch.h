@@ -5,6 +5,7 @@
 #ifndef DRIVE_FETCH_H
 #define DRIVE_FETCH_H
 
+#include "drive/peer_settings.h"
 #include "model/summary.h"
 
 #include <stdbool.h>
@@ -31,8 +32,8 @@ struct bf_fetch;
 typedef void (*bf_fetch_fn)(void *ctx, struct bf_fetch_item *items, uint32_t nr_items);
 
 /** Fetch all, one after the other; takes over @items, strings included, and lends them to @done.
- *  @tls_certificates may be NULL.  Errors: NO_MEMORY; @items is freed then too. */
-int bf_fetch_start(uv_loop_t *loop, const char *uri, const char *tls_certificates,
+ *  @settings must live as long.  Errors: NO_MEMORY; @items is freed then too. */
+int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settings *settings,
                    uint64_t deadline_ms, struct bf_fetch_item *items, uint32_t nr_items,
                    void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
                    bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err);

@@ -8,7 +8,9 @@
 struct bf_peer_settings {
     struct bf_rpc_settings rpc;
     struct bf_rpc_credentials *credentials; /* NULL: plain TCP on loopback */
-    const char *tls_certificates;           /* for NBD; NULL likewise; the configuration's */
+    /* The same for NBD: a folder, or a file of keys and whose key we show; neither without TLS.
+     * They belong to the configuration and to the credentials. */
+    const char *tls_certificates, *psk_file, *psk_name;
 };
 
 /** Errors: as bf_rpc_credentials_load(). */

@@ -21,7 +21,8 @@ enum {
 
 struct bf_server_spec {
     const char *address;          /* to listen on, as text */
-    const char *tls_certificates; /* folder; NULL: plain TCP, loopback only */
+    const char *tls_certificates; /* folder; NULL, without ...: plain TCP, loopback only */
+    const char *psk_file;         /* ... a file of keys */
     const char *folder; /* of the move: token, which no other user must read, and nbdkit.log */
 };
 

@@ -19,14 +19,18 @@ struct bf_nbd_endpoint {
     const char *tls_certificates; /* folder with ca-cert.pem and, to show ourselves, client-cert.pem
                                      and client-key.pem; borrowed; NULL: none.  Given: TLS is
                                      required. */
-    uint64_t deadline_ms;         /* for every stretch without progress, connecting included; > 0 */
+    const char *tls_psk_file; /* instead of certificates, a file of keys as psktool writes it, and
+                                 ... ; borrowed; NULL: none */
+    const char *tls_psk_name; /* ... whose key we show */
+    uint64_t deadline_ms;     /* for every stretch without progress, connecting included; > 0 */
 };
 
 /** Is it written as an NBD URI (as opposed to a path)?  Also true for those that are refused. */
 bool bf_nbd_is_uri(const char *text);
 
 /** Without connecting.  Errors: USAGE for what is no NBD URI, for TLS over a Unix socket, for
- *  certificates without TLS or given twice; NOT_FOUND, PERMISSION for the folder's ca-cert.pem. */
+ *  certificates or keys without TLS or given twice; NOT_FOUND, PERMISSION for the folder's
+ *  ca-cert.pem or the file of keys. */
 int bf_nbd_endpoint_check(const struct bf_nbd_endpoint *endpoint, struct bf_error *err);
 
 /** The export name that @uri asks for, decoded, into *ret_name (free() it); "" for none.

@@ -40,6 +40,9 @@ struct bf_rpc_credentials;
 int bf_rpc_credentials_load(const struct bf_rpc_credentials_spec *spec,
                             struct bf_rpc_credentials **ret_credentials, struct bf_error *err);
 
+/** The name of the key that a client shows; NULL: there are certificates. */
+const char *bf_rpc_credentials_psk_name(const struct bf_rpc_credentials *credentials);
+
 /** Only when no listener and no peer uses them any more. */
 void bf_rpc_credentials_free(struct bf_rpc_credentials *credentials);
 BF_DEFINE_CLEANUP(struct bf_rpc_credentials *, bf_rpc_credentials_free)
