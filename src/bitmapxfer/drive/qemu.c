@@ -27,6 +27,7 @@ struct bf_qemu {
     struct bf_live_watch_disk *disks;
     uint32_t nr_disks;
     uv_timer_t retry;
+    uint64_t found_by_ms; /* a QEMU that nobody has seen yet */
     bool up;
     bool was_up;
     bool gone;
@@ -172,10 +173,15 @@ static void open_session(struct bf_qemu *qemu)
                                     .start = qemu->way_open ? "" : qemu->start,
                                     .tag = qemu->tag};
     struct bf_live_handlers handlers = {.ready = on_ready, .closed = on_closed, .ctx = qemu};
+    struct bf_error err = BF_ERROR_INIT;
 
     if (bf_live_open(qemu->loop, &target, qemu->way_open ? WAY_DEADLINE_MS : CONNECT_DEADLINE_MS,
-                     &handlers, &qemu->live, NULL) < 0)
+                     &handlers, &qemu->live, &err) == 0)
+        return;
+    if (qemu->start[0] || qemu->patient || uv_now(qemu->loop) < qemu->found_by_ms)
         lose(qemu);
+    else
+        set_gone(qemu, &err);
 }
 
 static void open_way(void *ctx)
@@ -250,6 +256,7 @@ int bf_qemu_new(uv_loop_t *loop, const struct bf_qemu_target *target,
     if (!qemu)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to talk to QEMU");
     qemu->loop = loop;
+    qemu->found_by_ms = uv_now(loop) + CONNECT_DEADLINE_MS;
     qemu->handlers = *handlers;
     qemu->patient = target->patient;
     qemu->socket_path = target->way ? NULL : strdup(target->socket_path);
