@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BAR_CELLS = 24, NAME_COLUMNS = 30 };
+enum { BAR_CELLS = 24, NAME_COLUMNS = 28 };
 
 /* Of a daemon's text nothing but what is safe on a terminal. */
 static void put(FILE *out, const json_t *object, const char *key)
@@ -33,6 +33,43 @@ void bf_move_view_state(const json_t *move, FILE *out)
     }
 }
 
+/* ---- how far ---- */
+
+struct sum {
+    uint64_t done_bytes, total_bytes;
+    size_t nr_rows, nr_carried, nr_dropped;
+};
+
+static uint64_t number(const json_t *row, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(row, key));
+}
+
+static bool is_pending(const json_t *row)
+{
+    return strcmp(bf_daemon_text(row, "outcome"), "pending") == 0;
+}
+
+static bool is_on_its_way(const json_t *row)
+{
+    uint64_t done_bytes = number(row, "done_bytes");
+
+    return is_pending(row) && done_bytes > 0 && done_bytes < number(row, "total_bytes");
+}
+
+/* What is dropped does not travel, and does not count. */
+static void add(struct sum *sum, const json_t *row)
+{
+    sum->nr_rows++;
+    if (json_object_get(row, "reason")) {
+        sum->nr_dropped++;
+        return;
+    }
+    sum->nr_carried += !is_pending(row);
+    sum->done_bytes += number(row, "done_bytes");
+    sum->total_bytes += number(row, "total_bytes");
+}
+
 static void put_bar(uint64_t done_bytes, uint64_t total_bytes, const struct bf_screen *screen,
                     FILE *out)
 {
@@ -50,35 +87,27 @@ static void put_bar(uint64_t done_bytes, uint64_t total_bytes, const struct bf_s
                   bf_size_text(total_bytes, size));
 }
 
-static void put_name(const json_t *row, FILE *out)
+static void put_name(const char *indent, const json_t *row, const char *key, FILE *out)
 {
-    BF_CLEANUP(bf_freep) char *disk = bf_escape(bf_daemon_text(row, "disk"));
-    BF_CLEANUP(bf_freep) char *bitmap = bf_escape(bf_daemon_text(row, "bitmap"));
-    BF_CLEANUP(bf_freep) char *name = NULL;
-    size_t columns;
+    BF_CLEANUP(bf_freep) char *name = bf_escape(bf_daemon_text(row, key));
+    size_t columns = strlen(indent) + (name ? bf_text_columns(name) : 0);
 
-    if (!disk || !bitmap || asprintf(&name, "%s/%s", disk, bitmap) < 0)
-        return;
-    columns = bf_text_columns(name);
-    (void)fprintf(out, "  %s%*s ", name, columns < NAME_COLUMNS ? (int)(NAME_COLUMNS - columns) : 0,
-                  "");
+    (void)fprintf(out, "%s%s%*s ", indent, name ? name : "?",
+                  columns < NAME_COLUMNS ? (int)(NAME_COLUMNS - columns) : 0, "");
 }
 
 static void put_row(const json_t *row, const struct bf_screen *screen, FILE *out)
 {
-    uint64_t done = (uint64_t)json_integer_value(json_object_get(row, "done_bytes"));
-    uint64_t total = (uint64_t)json_integer_value(json_object_get(row, "total_bytes"));
-
-    put_name(row, out);
-    if (strcmp(bf_daemon_text(row, "outcome"), "pending") != 0) {
+    put_name("    ", row, "bitmap", out);
+    if (!is_pending(row)) {
         put(out, row, "outcome");
         if (json_object_get(row, "reason")) {
             (void)fputs(": ", out);
             put(out, json_object_get(row, "reason"), "code");
         }
     } else {
-        if (total > 0) {
-            put_bar(done, total, screen, out);
+        if (number(row, "total_bytes") > 0) {
+            put_bar(number(row, "done_bytes"), number(row, "total_bytes"), screen, out);
             (void)fputs("  ", out);
         }
         put(out, row, "phase");
@@ -86,7 +115,7 @@ static void put_row(const json_t *row, const struct bf_screen *screen, FILE *out
     (void)fputc('\n', out);
 }
 
-static size_t put_checkpoints(const json_t *move, FILE *out)
+static void put_checkpoints(const json_t *move, FILE *out)
 {
     const json_t *checkpoints =
         json_object_get(json_object_get(move, "checkpoints"), "checkpoints");
@@ -95,15 +124,65 @@ static size_t put_checkpoints(const json_t *move, FILE *out)
 
     json_array_foreach(checkpoints, i, checkpoint)
     {
-        BF_CLEANUP(bf_freep) char *name = bf_escape(bf_daemon_text(checkpoint, "name"));
-        size_t columns = name ? bf_text_columns(name) + sizeof "checkpoint " - 1 : 0;
-
-        (void)fprintf(out, "  checkpoint %s%*s ", name ? name : "?",
-                      columns < NAME_COLUMNS ? (int)(NAME_COLUMNS - columns) : 0, "");
+        put_name("  checkpoint ", checkpoint, "name", out);
         put(out, checkpoint, "status");
         (void)fputc('\n', out);
     }
-    return json_array_size(checkpoints);
+}
+
+static void put_disk(const json_t *first, const struct sum *sum, const struct bf_screen *screen,
+                     FILE *out)
+{
+    const char *plural = sum->nr_rows == 1 ? "" : "s";
+
+    put_name("  ", first, "disk", out);
+    if (sum->nr_carried + sum->nr_dropped == sum->nr_rows) {
+        (void)fprintf(out, "%zu of %zu bitmap%s carried\n", sum->nr_carried, sum->nr_rows, plural);
+        return;
+    }
+    if (sum->total_bytes > 0) {
+        put_bar(sum->done_bytes, sum->total_bytes, screen, out);
+        (void)fputs("  ", out);
+    }
+    (void)fprintf(out, "%zu bitmap%s", sum->nr_rows, plural);
+    if (sum->nr_dropped > 0)
+        (void)fprintf(out, ", %zu dropped", sum->nr_dropped);
+    (void)fputc('\n', out);
+}
+
+static bool is_of_disk(const json_t *row, const json_t *first)
+{
+    return strcmp(bf_daemon_text(row, "disk"), bf_daemon_text(first, "disk")) == 0;
+}
+
+static bool is_shown(const json_t *row, enum bf_move_view_detail detail)
+{
+    return detail == BF_MOVE_VIEW_ALL || (detail == BF_MOVE_VIEW_BUSY && is_on_its_way(row));
+}
+
+/* The disk of the row at @first, unless it was shown before with an earlier one. */
+static void put_disk_and_rows(const json_t *rows, size_t first, const struct bf_screen *screen,
+                              enum bf_move_view_detail detail, FILE *out)
+{
+    const json_t *head = json_array_get(rows, first);
+    struct sum sum = {0};
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        if (!is_of_disk(row, head))
+            continue;
+        if (i < first)
+            return;
+        add(&sum, row);
+    }
+    put_disk(head, &sum, screen, out);
+    json_array_foreach(rows, i, row)
+    {
+        if (is_of_disk(row, head) && is_shown(row, detail))
+            put_row(row, screen, out);
+    }
 }
 
 static void put_milestones(const json_t *move, FILE *out)
@@ -127,7 +206,7 @@ static void put_part(const char *before, const json_t *object, const char *key, 
     (void)fputs(after, out);
 }
 
-static size_t put_modes(const json_t *move, FILE *out)
+static void put_modes(const json_t *move, FILE *out)
 {
     const json_t *how = json_object_get(move, "how");
     const json_t *disk;
@@ -139,10 +218,9 @@ static size_t put_modes(const json_t *move, FILE *out)
         put_part("", disk, "mode", ", because ", out);
         put_part("", disk, "why", "\n", out);
     }
-    return json_array_size(how);
 }
 
-static size_t put_warnings(const json_t *move, FILE *out)
+static void put_warnings(const json_t *move, FILE *out)
 {
     const json_t *warnings = json_object_get(move, "warnings");
     const json_t *warning;
@@ -155,15 +233,12 @@ static size_t put_warnings(const json_t *move, FILE *out)
 
         (void)fprintf(out, "  warning: %s\n", safe ? safe : "?");
     }
-    return json_array_size(warnings);
 }
 
-size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FILE *out)
+void bf_move_view_print(const json_t *move, const struct bf_screen *screen,
+                        enum bf_move_view_detail detail, FILE *out)
 {
     const json_t *rows = json_object_get(move, "bitmaps");
-    const json_t *row;
-    size_t nr_lines = 2;
-    size_t i;
 
     (void)fputs(screen->colour ? "\033[1m" : "", out);
     put(out, move, "vm");
@@ -173,13 +248,22 @@ size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FI
     bf_move_view_state(move, out);
     put_milestones(move, out);
     (void)fputc('\n', out);
-    nr_lines += put_modes(move, out);
-    nr_lines += put_warnings(move, out);
-    json_array_foreach(rows, i, row)
-    {
-        put_row(row, screen, out);
-    }
-    return nr_lines + json_array_size(rows) + put_checkpoints(move, out);
+    put_modes(move, out);
+    put_warnings(move, out);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        put_disk_and_rows(rows, i, screen, detail, out);
+    put_checkpoints(move, out);
+}
+
+/* ---- what is to be known at the end ---- */
+
+static void put_bitmap(const char *what, const json_t *row, FILE *out)
+{
+    (void)fputs(what, out);
+    put(out, row, "disk");
+    (void)fputc('/', out);
+    put(out, row, "bitmap");
+    (void)fputs(": ", out);
 }
 
 void bf_move_view_drops(const json_t *move, FILE *out)
@@ -192,21 +276,13 @@ void bf_move_view_drops(const json_t *move, FILE *out)
         const json_t *reason = json_object_get(row, "reason");
 
         if (json_object_get(row, "note")) {
-            (void)fputs("note on ", out);
-            put(out, row, "disk");
-            (void)fputc('/', out);
-            put(out, row, "bitmap");
-            (void)fputs(": ", out);
+            put_bitmap("note on ", row, out);
             put(out, row, "note");
             (void)fputc('\n', out);
         }
         if (!reason)
             continue;
-        (void)fputs("dropped ", out);
-        put(out, row, "disk");
-        (void)fputc('/', out);
-        put(out, row, "bitmap");
-        (void)fputs(": ", out);
+        put_bitmap("dropped ", row, out);
         put(out, reason, "code");
         (void)fputs(": ", out);
         put(out, reason, "message");

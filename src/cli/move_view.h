@@ -7,9 +7,15 @@
 
 #include <jansson.h>
 
-/** The move with its bitmaps, a bar for each that is not done.  Returns the lines that were
- *  printed. */
-size_t bf_move_view_print(const json_t *move, const struct bf_screen *screen, FILE *out);
+enum bf_move_view_detail {
+    BF_MOVE_VIEW_DISKS, /* a line for each disk */
+    BF_MOVE_VIEW_BUSY,  /* ... and for each bitmap that is on its way right now */
+    BF_MOVE_VIEW_ALL,   /* ... and for each bitmap */
+};
+
+/** The move, its disks and their bitmaps, with a bar for all that is not done. */
+void bf_move_view_print(const json_t *move, const struct bf_screen *screen,
+                        enum bf_move_view_detail detail, FILE *out);
 
 /** "STATE: PHASE", or "STATE: REASON". */
 void bf_move_view_state(const json_t *move, FILE *out);

@@ -79,27 +79,35 @@ static bool locale_is_utf8(void)
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
-static unsigned columns_of(int fd)
+/* What a person says in the environment counts more than what the terminal says. */
+static unsigned extent_of(const char *variable, unsigned measured, unsigned least, unsigned other)
 {
-    struct winsize size;
-    const char *columns = getenv("COLUMNS");
-    long value = columns ? strtol(columns, NULL, 10) : 0;
+    const char *said = getenv(variable);
+    long value = said ? strtol(said, NULL, 10) : 0;
 
-    if (value >= 20 && value <= 1000)
+    if (value >= (long)least && value <= 1000)
         return (unsigned)value;
-    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
-        return size.ws_col;
-    return 80;
+    return measured >= least ? measured : other;
+}
+
+static struct winsize size_of(int fd)
+{
+    struct winsize size = {0};
+
+    (void)ioctl(fd, TIOCGWINSZ, &size); /* of what is no terminal: nothing */
+    return size;
 }
 
 struct bf_screen bf_screen_of(FILE *stream)
 {
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
+    struct winsize size = size_of(fileno(stream));
     struct bf_screen screen = {
         .terminal = isatty(fileno(stream)) == 1,
         .utf8 = locale_is_utf8(),
-        .columns = columns_of(fileno(stream)),
+        .columns = extent_of("COLUMNS", size.ws_col, 20, 80),
+        .rows = extent_of("LINES", size.ws_row, 4, 24),
     };
 
     /* no-color.org: an empty NO_COLOR counts as not set. */
@@ -182,4 +190,37 @@ size_t bf_text_columns(const char *text)
         left -= nr_bytes;
     }
     return columns;
+}
+
+static size_t escape_sequence_bytes(const char *text)
+{
+    size_t nr_bytes = 2;
+
+    if (text[0] != '\033' || text[1] != '[')
+        return 0;
+    while (text[nr_bytes] && text[nr_bytes] != 'm')
+        nr_bytes++;
+    return nr_bytes + (text[nr_bytes] == 'm');
+}
+
+void bf_text_clip(char *text, size_t columns)
+{
+    mbstate_t state = {0};
+    size_t used = 0;
+
+    while (*text) {
+        wchar_t wide;
+        size_t nr_bytes = escape_sequence_bytes(text);
+
+        if (nr_bytes == 0) {
+            nr_bytes = mbrtowc(&wide, text, strlen(text), &state);
+            if (nr_bytes == (size_t)-1 || nr_bytes == (size_t)-2)
+                break;
+            used += wcwidth(wide) > 0 ? (size_t)wcwidth(wide) : 0;
+        }
+        if (used > columns)
+            break;
+        text += nr_bytes;
+    }
+    *text = '\0';
 }

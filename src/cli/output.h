@@ -29,6 +29,7 @@ struct bf_screen {
     bool colour; /* a terminal, and neither NO_COLOR nor TERM=dumb */
     bool utf8;
     unsigned columns; /* of the terminal or $COLUMNS; 80 if there is neither */
+    unsigned rows;    /* likewise, $LINES; 24 */
 };
 
 struct bf_screen bf_screen_of(FILE *stream);
@@ -40,5 +41,8 @@ char *bf_escape(const char *text);
 
 /** Columns that @text takes on the screen. */
 size_t bf_text_columns(const char *text);
+
+/** Cut @text off where it would take more columns; escape sequences for colour take none. */
+void bf_text_clip(char *text, size_t columns);
 
 #endif

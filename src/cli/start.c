@@ -5,6 +5,7 @@
 #include "output.h"
 #include "pairs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -98,6 +99,49 @@ static char *absolute(const char *path)
     return whole;
 }
 
+static int check_uuid(const struct bf_arguments *args, struct bf_error *err)
+{
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    const char *uuid = bf_option_value(args, OPT_UUID);
+    size_t i = 0;
+
+    while (shape[i] != '\0' &&
+           (shape[i] == '-' ? uuid[i] == '-' : isxdigit((unsigned char)uuid[i])))
+        i++;
+    if (shape[i] == '\0' && uuid[i] == '\0')
+        return 0;
+    return bf_error_set(err, BF_E_USAGE, "%s: '--uuid' takes %s, not '%.100s'", args->command->name,
+                        shape, uuid);
+}
+
+/* @words: NULL at the end. */
+static int check_word(const struct bf_arguments *args, size_t option, const char *const *words,
+                      struct bf_error *err)
+{
+    const char *value = bf_option_value(args, option);
+
+    for (size_t i = 0; value && words[i]; i++) {
+        if (strcmp(value, words[i]) == 0)
+            return 0;
+    }
+    return value ? bf_error_set(err, BF_E_USAGE, "%s: what is --%s '%.100s'?", args->command->name,
+                                args->command->options[option].name, value)
+                 : 0;
+}
+
+static int check(const struct bf_arguments *args, bool start, struct bf_error *err)
+{
+    static const char *const reads[] = {"auto", "spill", "block-status", NULL};
+    static const char *const handovers[] = {"auto", "tracker", "freeze", NULL};
+    int r = check_uuid(args, err);
+
+    if (r == 0 && start)
+        r = check_word(args, OPT_READ, reads, err);
+    if (r == 0 && start)
+        r = check_word(args, OPT_HANDOVER, handovers, err);
+    return r;
+}
+
 static int put_pairs(const struct bf_arguments *args, json_t *request, struct bf_error *err)
 {
     json_t *disks = NULL;
@@ -140,8 +184,10 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
     BF_CLEANUP(bf_freep) char *qmp = absolute(bf_option_value(args, OPT_QMP));
     BF_CLEANUP(json_decrefp) json_t *request = NULL;
     bool start = args->command->nr_options == NR_START_OPTIONS;
-    int r;
+    int r = check(args, start, err);
 
+    if (r < 0)
+        return r;
     if (!qmp)
         return bf_error_set_errno(err, errno, "cannot tell the working folder");
     request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "op", args->command->name, "vm",

@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "move_view.h"
 #include "table.h"
+#include "watch.h"
 
 #include <string.h>
 
@@ -12,8 +13,9 @@ enum { LIST_OPT_SOCKET, NR_LIST_OPTIONS };
 static const struct bf_option status_options[NR_STATUS_OPTIONS] = {
     [OPT_WATCH] = {.name = "watch",
                    .letter = 'w',
-                   .help = "show every change until nothing is under way; on a terminal with bars, "
-                           "else a line a change"},
+                   .help = "show every change until nothing is under way: drawn over on a "
+                           "terminal, else a line a change; with --json a document a change, each "
+                           "in one line"},
     [OPT_SOCKET] = BF_OPTION_SOCKET,
 };
 
@@ -26,87 +28,33 @@ static int print_moves_json(json_t *moves, struct bf_error *err)
     return bf_print_json(json_pack("{s:i, s:o}", "schema", 1, "moves", moves), err);
 }
 
-static size_t print_moves(const json_t *moves, const struct bf_screen *screen)
+static void print_moves(const json_t *moves)
 {
+    struct bf_screen screen = bf_screen_of(stdout);
     const json_t *move;
-    size_t nr_lines = 0;
     size_t i;
 
     json_array_foreach(moves, i, move)
     {
-        nr_lines += bf_move_view_print(move, screen, stdout);
+        bf_move_view_print(move, &screen, BF_MOVE_VIEW_ALL, stdout);
     }
-    return nr_lines;
 }
 
 /* ---- --watch ---- */
 
-struct watch {
-    struct bf_screen screen;
-    size_t nr_lines; /* on the terminal, to be drawn over */
-    json_t *said;    /* elsewhere: id -> the line that was printed last */
-};
-
-static void draw_over(struct watch *watch, const json_t *moves)
-{
-    if (watch->nr_lines > 0)
-        (void)printf("\033[%zuA", watch->nr_lines);
-    (void)fputs("\033[J", stdout);
-    watch->nr_lines = print_moves(moves, &watch->screen);
-    (void)fflush(stdout);
-}
-
-static void say_change(struct watch *watch, const json_t *move)
-{
-    const char *id = bf_daemon_text(move, "id");
-    BF_CLEANUP(bf_freep) char *line = NULL;
-    size_t line_bytes = 0;
-    FILE *out = open_memstream(&line, &line_bytes);
-
-    if (!out)
-        return;
-    bf_move_view_state(move, out);
-    if (fclose(out) != 0 || strcmp(bf_daemon_text(watch->said, id), line) == 0)
-        return;
-    (void)printf("%s %s\n", id, line);
-    (void)fflush(stdout);
-    (void)json_object_set_new(watch->said, id, json_string(line));
-}
-
-static void show(struct watch *watch, const json_t *moves)
-{
-    const json_t *move;
-    size_t i;
-
-    if (watch->screen.terminal) {
-        draw_over(watch, moves);
-        return;
-    }
-    json_array_foreach(moves, i, move)
-    {
-        say_change(watch, move);
-    }
-}
-
-static int watch_all(struct bf_client *client, json_t *request, bool json, struct watch *watch,
+static int watch_all(struct bf_client *client, json_t *request, struct bf_watch *watch,
                      struct bf_error *err)
 {
     int r = bf_client_send(client, request, err);
+    bool last = false;
 
-    while (r == 0) {
+    while (r == 0 && !last) {
         BF_CLEANUP(json_decrefp) json_t *reply = NULL;
-        bool last;
 
         r = bf_client_receive(client, -1, &reply, err);
-        if (r < 0)
-            break;
+        if (r == 0)
+            r = bf_watch_show(watch, json_object_get(reply, "moves"), err);
         last = json_is_true(json_object_get(reply, "last"));
-        if (!json)
-            show(watch, json_object_get(reply, "moves"));
-        else if (last)
-            r = bf_daemon_print_json(bf_steal_ptr(&reply), err);
-        if (last)
-            break;
     }
     return r;
 }
@@ -140,16 +88,16 @@ static int run_watch(const struct bf_arguments *args, const char *id, struct bf_
 {
     BF_CLEANUP(bf_client_closep) struct bf_client *client = NULL;
     BF_CLEANUP(json_decrefp) json_t *request = bf_daemon_request("status", id);
-    struct watch watch = {.screen = bf_screen_of(stdout), .said = json_object()};
-    int r;
+    struct bf_watch watch;
+    int r = bf_watch_init(&watch, args->json, err);
 
-    if (!request || !watch.said || json_object_set_new(request, "watch", json_true()) < 0)
+    if (r == 0 && (!request || json_object_set_new(request, "watch", json_true()) < 0))
         r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    else
+    if (r == 0)
         r = open_to_watch(bf_option_value(args, OPT_SOCKET), id, &client, err);
     if (r == 0)
-        r = watch_all(client, request, args->json, &watch, err);
-    json_decref(watch.said);
+        r = watch_all(client, request, &watch, err);
+    bf_watch_release(&watch);
     return r;
 }
 
@@ -175,7 +123,6 @@ static int run_status(const struct bf_arguments *args, struct bf_error *err)
 {
     const char *id = args->nr_operands > 0 ? args->operands[0] : NULL;
     const char *socket = bf_option_value(args, OPT_SOCKET);
-    struct bf_screen screen = bf_screen_of(stdout);
     BF_CLEANUP(json_decrefp) json_t *moves = NULL;
     int r = id ? bf_daemon_check_id(args, id, err) : 0;
 
@@ -187,7 +134,7 @@ static int run_status(const struct bf_arguments *args, struct bf_error *err)
         return r;
     if (args->json)
         return print_moves_json(bf_steal_ptr(&moves), err);
-    (void)print_moves(moves, &screen);
+    print_moves(moves);
     return 0;
 }
 
@@ -254,9 +201,8 @@ const struct bf_command bf_status_command = {
     .options = status_options,
     .nr_options = NR_STATUS_OPTIONS,
     .description = "Shows the move _ID_, or all that the daemons of this host know: their phase, "
-                   "and for "
-                   "each bitmap how far it is or what became of it.  Moves that have ended are "
-                   "remembered for a while.",
+                   "and for each disk and bitmap how far it is or what became of it.  Moves that "
+                   "have ended are remembered for a while.",
     .examples = "bitferry status --watch\nfollow all moves in a terminal\n",
     .run = run_status,
 };

@@ -181,7 +181,7 @@ static void open_session(struct bf_qemu *qemu)
     if (qemu->start[0] || qemu->patient || uv_now(qemu->loop) < qemu->found_by_ms)
         lose(qemu);
     else
-        set_gone(qemu, &err);
+        not_reached(qemu, &err);
 }
 
 static void open_way(void *ctx)
