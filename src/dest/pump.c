@@ -278,7 +278,7 @@ static const char *phase_of(enum bf_dest_state state)
         [BF_DEST_ACCEPTING] = "beginning",
         [BF_DEST_SWEEPING] = "removing what an earlier try left",
         [BF_DEST_SURVEYING_OFFER] = "looking for the disks",
-        [BF_DEST_IDLE] = "waiting for the source",
+        [BF_DEST_IDLE] = "waiting for the source to go on",
         [BF_DEST_ARMING] = "adding trackers",
         [BF_DEST_DOUBTING_ARMED] = "adding trackers",
         [BF_DEST_NOTING_ARMED] = "adding trackers",
@@ -315,8 +315,10 @@ static bool is_past_loading(enum bf_dest_state state)
 static void show(struct dest_drive *drive)
 {
     const struct bf_dest *machine = &drive->machine;
-    const char *phase = phase_of(machine->state);
     bool past = is_past_loading(machine->state);
+    const char *phase = machine->state == BF_DEST_IDLE && machine->step >= BF_STEP_RECORDING
+                            ? "installed, waiting for the switchover"
+                            : phase_of(machine->state);
 
     bf_move_set_phase(drive->move, phase);
     if (past || machine->step >= BF_STEP_RECORDING)

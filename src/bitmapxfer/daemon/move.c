@@ -224,9 +224,14 @@ static struct bf_move_row *add_row(struct bf_move *move, const char *disk, const
 
 struct bf_move_row *bf_move_row(struct bf_move *move, const char *disk, const char *bitmap)
 {
+    /* Mostly they are asked for in order. */
     for (size_t i = 0; i < move->nr_rows; i++) {
-        if (strcmp(move->rows[i].bitmap, bitmap) == 0 && strcmp(move->rows[i].disk, disk) == 0)
-            return &move->rows[i];
+        size_t at = (move->next_row + i) % move->nr_rows;
+
+        if (strcmp(move->rows[at].bitmap, bitmap) == 0 && strcmp(move->rows[at].disk, disk) == 0) {
+            move->next_row = at + 1;
+            return &move->rows[at];
+        }
     }
     return add_row(move, disk, bitmap);
 }

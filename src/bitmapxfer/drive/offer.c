@@ -1,6 +1,7 @@
 #include "drive/offer.h"
 
 #include "base/text.h"
+#include "model/geometry.h"
 #include "offer_checkpoints.h"
 
 #include <stdio.h>
@@ -249,6 +250,22 @@ void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move)
     }
 }
 
+/* A bitmap that has come through has nothing to wait for that the move does not wait for. */
+static void report_progress(const struct bf_offer *offer, const struct bf_move *move, uint32_t i,
+                            const char *phase, struct bf_move_row *row)
+{
+    struct bf_geometry geometry = {offer->disks[offer->states[i].disk].size_bytes,
+                                   offer->bitmaps[i].granularity_bytes};
+
+    row->phase = phase;
+    if (row->total_bytes == 0 && row->outcome == BF_ROW_PENDING &&
+        bf_geometry_check(&geometry, NULL) == 0)
+        row->total_bytes = bf_geometry_packed_bytes(&geometry);
+    if (row->outcome == BF_ROW_PENDING && row->total_bytes > 0 &&
+        row->done_bytes >= row->total_bytes)
+        row->phase = move->role == BF_ROLE_SOURCE ? "read" : "fetched";
+}
+
 void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool ended,
                      const char *phase)
 {
@@ -269,7 +286,7 @@ void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool en
         } else if (ended) {
             row->outcome = BF_ROW_CARRIED;
         }
-        row->phase = phase;
+        report_progress(offer, move, i, ended ? "ended" : phase, row);
     }
     bf_move_changed(move);
 }

@@ -80,6 +80,7 @@ struct bf_move {
     char hook[BF_MOVE_HOOK_MAX_BYTES + 1]; /* what a hook told last; "" none has */
     struct bf_move_row *rows;
     size_t nr_rows;
+    size_t next_row;            /* where the next one is looked for first */
     struct bf_move_disk *disks; /* those of which it is decided how they go */
     size_t nr_disks;
     char **warnings; /* what a person should know */
