@@ -54,7 +54,7 @@ static void end_by_outcome(struct dest_drive *drive)
         dest_end(drive, BF_MOVE_COMMITTED, NULL);
         return;
     }
-    if (drive->why.code != BF_E_NONE)
+    if (bf_drop_is_peers(machine->reason) && drive->why.code != BF_E_NONE)
         (void)bf_error_set(&err, drive->why.code, "%s: %s", bf_drop_name(machine->reason),
                            drive->why.text);
     else

@@ -43,15 +43,26 @@ static bool fill_disk(struct bf_offer *offer, uint32_t index, const struct bf_li
     return whole && disk->name && disk->node;
 }
 
-static int count(const struct bf_live_survey *survey, uint32_t *ret_nr_bitmaps,
-                 struct bf_error *err)
+static const char *planned_node(const struct bf_plan *plan, const char *disk)
+{
+    for (size_t i = 0; i < plan->nr_disks; i++) {
+        if (strcmp(plan->disks[i].name, disk) == 0)
+            return plan->disks[i].node;
+    }
+    return "";
+}
+
+static int count(const struct bf_plan *plan, const struct bf_live_survey *survey,
+                 uint32_t *ret_nr_bitmaps, struct bf_error *err)
 {
     *ret_nr_bitmaps = 0;
     for (uint32_t i = 0; i < survey->nr_disks; i++) {
         if (survey->disks[i].node[0] == '\0')
             return bf_error_set(err, BF_E_NOT_FOUND,
-                                "QEMU has no node for the disk %s: name it with --disk %s=NODE",
-                                survey->disks[i].name, survey->disks[i].name);
+                                "QEMU has no node '%s' for the disk %s: name it with --disk "
+                                "%s=NODE ('query-named-block-nodes' lists them)",
+                                planned_node(plan, survey->disks[i].name), survey->disks[i].name,
+                                survey->disks[i].name);
         *ret_nr_bitmaps += survey->disks[i].nr_bitmaps;
     }
     if (*ret_nr_bitmaps == 0)
@@ -77,7 +88,7 @@ static int make_offer(struct source_drive *drive, const struct bf_live_survey *s
     uint32_t nr_bitmaps = 0;
     uint32_t at = 0;
     bool whole = true;
-    int r = count(survey, &nr_bitmaps, err);
+    int r = count(&drive->move->plan, survey, &nr_bitmaps, err);
 
     if (r == 0)
         r = bf_offer_init(offer, survey->nr_disks, nr_bitmaps, err);

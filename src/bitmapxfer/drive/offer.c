@@ -240,6 +240,12 @@ enum bf_code bf_drop_code(enum bf_drop drop)
     }
 }
 
+bool bf_drop_is_peers(enum bf_drop drop)
+{
+    return drop == BF_DROP_PEER_ABORTED || drop == BF_DROP_SOURCE_SILENT ||
+           drop == BF_DROP_DEST_SILENT;
+}
+
 void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move)
 {
     for (uint32_t i = 0; i < offer->nr_disks; i++) {

@@ -96,6 +96,9 @@ void bf_offer_prefix(const struct bf_offer *offer, char buf[BF_TEMPORARY_NAME_MA
 /** The code that users see for @drop. */
 enum bf_code bf_drop_code(enum bf_drop drop);
 
+/** Is it for the other helper to say more of it, or the connection to it? */
+bool bf_drop_is_peers(enum bf_drop drop);
+
 /** Tell clients how each disk goes, as far as that is decided. */
 void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move);
 
