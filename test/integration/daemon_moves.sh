@@ -54,7 +54,7 @@ for i in 0 1 2; do
     order abort "${ids[i]}" >/dev/null # again
 done
 wait "$watcher"
-equal 0 "$(jq '[.moves[] | select(.state == "under-way")] | length' "$scratch/json")" "the last of a watch"
+equal 0 "$(jq -s '[last.moves[] | select(.state == "under-way")] | length' "$scratch/json")" "the last of a watch"
 ok "moves are limited, and can be ended"
 
 child_pid() { pgrep -P "$daemon" -x sh; }

@@ -37,7 +37,8 @@ begin_daemon dest BITFERRY_FAIL_POINT=dest.pulled:stop
 start_vm
 wait_for 30 in_log dest 'called, as host-a'
 wait_for 30 in_log dest 'PULLING -> LOADING'
-nbd_port=$(ss -Hltnp | sed -n 's/.*:\([0-9]*\) .*nbdkit.*/\1/p' | head -n 1)
+server=$(pgrep -P "${daemon[source]}" -x nbdkit)
+nbd_port=$(ss -Hltnp | sed -n "s/.*:\([0-9]*\) .*pid=$server,.*/\1/p")
 : "${nbd_port:?}"
 psk="tls-psk-file=$scratch/%s&tls-username=host-a"
 # shellcheck disable=SC2059
