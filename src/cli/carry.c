@@ -7,11 +7,11 @@
 #include "base/text.h"
 #include "carrier/reader.h"
 #include "carrier/writer.h"
+#include "carry_plan.h"
 #include "interrupt.h"
 #include "model/transform.h"
 #include "outcome.h"
 #include "output.h"
-#include "plan.h"
 #include "progress.h"
 
 #include <errno.h>

@@ -13,6 +13,8 @@
     X(verify)                                                                                      \
     X(migrate)                                                                                     \
     X(redefine)                                                                                    \
+    X(plan)                                                                                        \
+    X(facts)                                                                                       \
     X(start)                                                                                       \
     X(expect)                                                                                      \
     X(wait)                                                                                        \

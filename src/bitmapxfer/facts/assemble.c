@@ -37,7 +37,7 @@ static bool is_mapped(const struct stream *stream, const char *node, const char 
 
 static json_t *bitmap_to_json(const json_t *from, const struct stream *stream, const char *node)
 {
-    const char *name = bf_json_text(from, "name");
+    const char *name = bf_facts_text(from, "name");
 
     return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b}", "name", name, "granularity",
                      json_integer_value(json_object_get(from, "granularity")), "recording",
@@ -56,9 +56,9 @@ static json_t *bitmaps_to_json(const json_t *node, const struct stream *stream)
 
     json_array_foreach(json_object_get(node, "dirty-bitmaps"), i, item)
     {
-        if (bf_json_text(item, "name")[0] &&
+        if (bf_facts_text(item, "name")[0] &&
             json_array_append_new(
-                list, bitmap_to_json(item, stream, bf_json_text(node, "node-name"))) < 0)
+                list, bitmap_to_json(item, stream, bf_facts_text(node, "node-name"))) < 0)
             return NULL;
     }
     return bf_steal_ptr(&list);
@@ -76,7 +76,7 @@ static json_t *stored_to_json(const json_t *node)
 
     json_array_foreach(json_object_get(data, "bitmaps"), i, item)
     {
-        if (json_array_append_new(names, json_string(bf_json_text(item, "name"))) < 0)
+        if (json_array_append_new(names, json_string(bf_facts_text(item, "name"))) < 0)
             return NULL;
     }
     return bf_steal_ptr(&names);
@@ -87,22 +87,22 @@ static bool stores(const json_t *node)
     const json_t *data =
         json_object_get(json_object_get(image_of(node), "format-specific"), "data");
 
-    return strcmp(bf_json_text(node, "drv"), "qcow2") == 0 &&
-           strcmp(bf_json_text(data, "compat"), "1.1") == 0;
+    return strcmp(bf_facts_text(node, "drv"), "qcow2") == 0 &&
+           strcmp(bf_facts_text(data, "compat"), "1.1") == 0;
 }
 
 static json_t *layer_to_json(const json_t *node, const struct stream *stream, bool top)
 {
     char identity[BF_FACTS_IDENTITY_MAX_BYTES + 1];
     char content[BF_FACTS_IDENTITY_MAX_BYTES + 1] = "";
-    const char *file = bf_json_text(node, "file");
+    const char *file = bf_facts_text(node, "file");
 
     bf_image_identity(file, identity);
     if (!top)
         bf_image_content(file, content);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "node", bf_json_text(node, "node-name"), "file",
-        file, "identity", identity, "content", content, "size",
+        "{s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "node", bf_facts_text(node, "node-name"),
+        "file", file, "identity", identity, "content", content, "size",
         json_integer_value(json_object_get(image_of(node), "virtual-size")), "stores", stores(node),
         "stored", stored_to_json(node), "bitmaps", bitmaps_to_json(node, stream));
 }
@@ -113,7 +113,7 @@ static json_t *layers_to_json(const struct bf_answers *answers, const struct str
     BF_CLEANUP(json_decrefp) json_t *layers = json_array();
 
     for (unsigned i = 0; node && i < LAYERS_MAX; i++) {
-        const char *below = bf_graph_backing(answers->graph, bf_json_text(node, "node-name"));
+        const char *below = bf_graph_backing(answers->graph, bf_facts_text(node, "node-name"));
 
         if (json_array_append_new(layers, layer_to_json(node, stream, i == 0)) < 0)
             return NULL;
@@ -128,7 +128,7 @@ static json_t *layers_to_json(const struct bf_answers *answers, const struct str
  */
 static char *export_of(const json_t *node)
 {
-    const char *file = bf_json_text(node, "file");
+    const char *file = bf_facts_text(node, "file");
     const char *at = strncmp(file, "nbd", 3) == 0 ? strstr(file, "://") : NULL;
 
     at = at ? strchr(at + 3, '/') : NULL;
@@ -142,8 +142,8 @@ static const json_t *nbd_under(const struct bf_answers *answers, const char *nod
 
     json_array_foreach(answers->nodes, i, item)
     {
-        if (strcmp(bf_json_text(item, "drv"), "nbd") == 0 &&
-            bf_graph_reaches(answers->graph, node, bf_json_text(item, "node-name")))
+        if (strcmp(bf_facts_text(item, "drv"), "nbd") == 0 &&
+            bf_graph_reaches(answers->graph, node, bf_facts_text(item, "node-name")))
             return item;
     }
     return NULL;
@@ -157,9 +157,9 @@ static const char *export_on(const struct bf_answers *answers, const char *node)
 
     json_array_foreach(answers->exports, i, item)
     {
-        if (strcmp(bf_json_text(item, "type"), "nbd") == 0 &&
-            bf_graph_reaches(answers->graph, bf_json_text(item, "node-name"), node))
-            return bf_json_text(item, "id");
+        if (strcmp(bf_facts_text(item, "type"), "nbd") == 0 &&
+            bf_graph_reaches(answers->graph, bf_facts_text(item, "node-name"), node))
+            return bf_facts_text(item, "id");
     }
     return "";
 }
@@ -174,12 +174,12 @@ static const char *alias_of(const struct bf_answers *answers, const struct strea
     if (!stream->set)
         return "";
     if (stream->mapping)
-        return bf_json_text(bf_list_find(stream->mapping, "node-name", node), "alias");
+        return bf_facts_text(bf_list_find(stream->mapping, "node-name", node), "alias");
     json_array_foreach(answers->devices, i, item)
     {
-        if (strcmp(bf_json_text(json_object_get(item, "inserted"), "node-name"), node) == 0 &&
-            bf_json_text(item, "device")[0])
-            return bf_json_text(item, "device");
+        if (strcmp(bf_facts_text(json_object_get(item, "inserted"), "node-name"), node) == 0 &&
+            bf_facts_text(item, "device")[0])
+            return bf_facts_text(item, "device");
     }
     return node[0] == '#' ? "" : node;
 }
@@ -191,14 +191,14 @@ static const json_t *find_node(const struct bf_answers *answers, const char *nam
     const json_t *device = node ? NULL : bf_list_find(answers->devices, "device", name);
 
     return device ? bf_list_find(answers->nodes, "node-name",
-                                 bf_json_text(json_object_get(device, "inserted"), "node-name"))
+                                 bf_facts_text(json_object_get(device, "inserted"), "node-name"))
                   : node;
 }
 
 static json_t *disk_to_json(const struct bf_answers *answers, const struct stream *stream,
                             const struct bf_live_disk_wish *wish, const json_t *node)
 {
-    const char *name = bf_json_text(node, "node-name");
+    const char *name = bf_facts_text(node, "node-name");
     const char *target = bf_graph_mirror_target(answers->graph, answers->jobs, name);
     BF_CLEANUP(bf_freep) char *mirror = NULL;
 

@@ -5,7 +5,7 @@
 
 enum { DEPTH_MAX = 64 };
 
-const char *bf_json_text(const json_t *object, const char *key)
+const char *bf_facts_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
 
@@ -19,7 +19,7 @@ const json_t *bf_list_find(const json_t *list, const char *key, const char *valu
 
     json_array_foreach(list, i, item)
     {
-        if (strcmp(bf_json_text(item, key), value) == 0)
+        if (strcmp(bf_facts_text(item, key), value) == 0)
             return item;
     }
     return NULL;
@@ -32,8 +32,8 @@ static const json_t *find(const json_t *graph, const char *type, const char *nam
 
     json_array_foreach(json_object_get(graph, "nodes"), i, item)
     {
-        if (strcmp(bf_json_text(item, "type"), type) == 0 &&
-            strcmp(bf_json_text(item, "name"), name) == 0)
+        if (strcmp(bf_facts_text(item, "type"), type) == 0 &&
+            strcmp(bf_facts_text(item, "name"), name) == 0)
             return json_object_get(item, "id");
     }
     return NULL;
@@ -47,7 +47,7 @@ static const char *name_of(const json_t *graph, const json_t *id)
     json_array_foreach(json_object_get(graph, "nodes"), i, item)
     {
         if (id && json_equal(json_object_get(item, "id"), id))
-            return bf_json_text(item, "name");
+            return bf_facts_text(item, "name");
     }
     return NULL;
 }
@@ -61,7 +61,7 @@ static const json_t *child(const json_t *graph, const json_t *parent, const char
     json_array_foreach(json_object_get(graph, "edges"), i, edge)
     {
         if (parent && json_equal(json_object_get(edge, "parent"), parent) &&
-            strcmp(bf_json_text(edge, "name"), name) == 0)
+            strcmp(bf_facts_text(edge, "name"), name) == 0)
             return json_object_get(edge, "child");
     }
     return NULL;
@@ -82,7 +82,7 @@ static bool reaches(const json_t *graph, const json_t *from, const json_t *to, u
     json_array_foreach(json_object_get(graph, "edges"), i, edge)
     {
         if (depth > 0 && json_equal(json_object_get(edge, "parent"), from) &&
-            strcmp(bf_json_text(edge, "name"), "target") != 0 &&
+            strcmp(bf_facts_text(edge, "name"), "target") != 0 &&
             reaches(graph, json_object_get(edge, "child"), to, depth - 1))
             return true;
     }
@@ -106,9 +106,9 @@ const char *bf_graph_mirror_target(const json_t *graph, const json_t *jobs, cons
 
     json_array_foreach(jobs, i, job)
     {
-        const json_t *id = find(graph, "block-job", bf_json_text(job, "device"));
+        const json_t *id = find(graph, "block-job", bf_facts_text(job, "device"));
 
-        if (disk && id && strcmp(bf_json_text(job, "type"), "mirror") == 0 &&
+        if (disk && id && strcmp(bf_facts_text(job, "type"), "mirror") == 0 &&
             reaches(graph, id, disk, DEPTH_MAX))
             return name_of(graph, child(graph, id, "target"));
     }

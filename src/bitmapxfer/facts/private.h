@@ -22,6 +22,6 @@ const char *bf_graph_mirror_target(const json_t *graph, const json_t *jobs, cons
 bool bf_graph_reaches(const json_t *graph, const char *upper, const char *lower);
 
 const json_t *bf_list_find(const json_t *list, const char *key, const char *value);
-const char *bf_json_text(const json_t *object, const char *key);
+const char *bf_facts_text(const json_t *object, const char *key);
 
 #endif

@@ -38,7 +38,7 @@ static void count(const json_t *disks, uint32_t *ret_nr_layers, uint32_t *ret_nr
 static int read_bitmap(const json_t *from, struct bf_bitmap_facts *bitmap, struct bf_error *err)
 {
     *bitmap = (struct bf_bitmap_facts){
-        .name = bf_json_text(from, "name"),
+        .name = bf_facts_text(from, "name"),
         .granularity_bytes = number_of(from, "granularity"),
         .recording = flag_of(from, "recording"),
         .persistent = flag_of(from, "persistent"),
@@ -59,9 +59,9 @@ static int read_layer(const json_t *from, struct bf_layer_facts *layer,
     int r = 0;
 
     *layer = (struct bf_layer_facts){
-        .node = bf_json_text(from, "node"),
-        .identity = bf_json_text(from, "identity"),
-        .content = bf_json_text(from, "content"),
+        .node = bf_facts_text(from, "node"),
+        .identity = bf_facts_text(from, "identity"),
+        .content = bf_facts_text(from, "content"),
         .size_bytes = number_of(from, "size"),
         .stores = flag_of(from, "stores"),
         .bitmaps = bitmaps,
@@ -82,11 +82,11 @@ static int read_disk(const json_t *from, struct bf_disk_facts *disk, struct bf_l
     int r = 0;
 
     *disk = (struct bf_disk_facts){
-        .name = bf_json_text(from, "name"),
-        .serial = bf_json_text(from, "serial"),
-        .alias = bf_json_text(from, "alias"),
-        .mirror = bf_json_text(from, "mirror"),
-        .export = bf_json_text(from, "export"),
+        .name = bf_facts_text(from, "name"),
+        .serial = bf_facts_text(from, "serial"),
+        .alias = bf_facts_text(from, "alias"),
+        .mirror = bf_facts_text(from, "mirror"),
+        .export = bf_facts_text(from, "export"),
         .mirrored = flag_of(from, "mirrored"),
         .named = flag_of(from, "named"),
         .layers = layers,

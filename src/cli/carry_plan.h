@@ -1,8 +1,8 @@
 /** Which bitmaps of a source go into an image: under what name, with what granularity, and which
  *  cannot.  Decides only; nothing is read or changed here.
  */
-#ifndef CLI_PLAN_H
-#define CLI_PLAN_H
+#ifndef CLI_CARRY_PLAN_H
+#define CLI_CARRY_PLAN_H
 
 #include "command.h"
 #include "model/catalog.h"

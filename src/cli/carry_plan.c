@@ -1,4 +1,4 @@
-#include "plan.h"
+#include "carry_plan.h"
 
 #include "base/math.h"
 #include "base/name.h"
