@@ -169,7 +169,7 @@ static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
     if (err)
         r = bf_error_set(&why, err->code, "%s", err->text);
     if (r == 0)
-        r = bf_facts_read(document, &facts, &why);
+        r = bf_facts_read(held, &facts, &why);
     if (r == 0)
         r = add_facts(drive, &facts.vm, &why);
     bf_facts_release(&facts);
