@@ -8,3 +8,6 @@ foreach(part native hooked script guest)
     TIMEOUT 300 LABELS integration
     ENVIRONMENT "BF_BUILD=${CMAKE_BINARY_DIR};BF_SOURCE=${CMAKE_SOURCE_DIR}")
 endforeach()
+# These are long, and what they run of ours others run with sanitizers.
+set_tests_properties(integration.hosts_native integration.hosts_guest PROPERTIES
+  LABELS "integration;unsanitized")

@@ -4,6 +4,11 @@ add_test(NAME integration.guest
 set_tests_properties(integration.guest PROPERTIES
   TIMEOUT 300 LABELS integration FIXTURES_SETUP guest)
 foreach(name writes variants native)
-  bf_integration_test(move/${name} TIMEOUT 600)
+  if(name STREQUAL writes)
+    set(kind "")
+  else()
+    set(kind UNSANITIZED)
+  endif()
+  bf_integration_test(move/${name} TIMEOUT 600 ${kind})
   set_tests_properties(integration.move/${name} PROPERTIES FIXTURES_REQUIRED guest)
 endforeach()

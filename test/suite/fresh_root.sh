@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# fresh_root.sh SUITE [--quick] [--keep]: the demo and the tests as a stranger runs them, on a bare Debian.
+# fresh_root.sh SUITE [--quick|--integration] [--keep]: the demo and the tests as a stranger runs them, on a bare Debian.
 #
 # Makes a root with `debootstrap --variant=minbase SUITE`, puts a clean clone of HEAD into it and runs
 # `./dev demo` and `./dev test` there, in a process namespace of its own, so that nothing is left behind.
-# --quick runs `./dev test --quick` only; --keep keeps the root for a look.
+# --quick and --integration run that part of `./dev test` only; --keep keeps the root for a look.
 set -euo pipefail
 
 suite=$1
@@ -12,7 +12,7 @@ commands='./dev demo && ./dev test'
 keep=
 while [ $# -gt 0 ]; do
     case $1 in
-    --quick) commands='./dev test --quick' ;;
+    --quick | --integration) commands="./dev test $1" ;;
     --keep) keep=yes ;;
     *)
         printf 'unknown option: %s\n' "$1" >&2
