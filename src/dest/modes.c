@@ -204,7 +204,7 @@ static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
         why = *err;
     if (!dest_op_ended(drive))
         return;
-    if (err || decide(drive, document, &why) < 0) {
+    if (err || decide(drive, held, &why) < 0) {
         bf_log(BF_LOG_WARNING, "move %s: looking how the disks go: %s", drive->move->id, why.text);
         dest_repeat(drive);
         return;
