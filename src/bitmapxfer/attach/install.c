@@ -91,7 +91,8 @@ static int expect_all(struct install *install, struct bf_reader *carrier, struct
 }
 
 /* An existing bitmap of the same name: QEMU can put new content into it, which is atomic with the
- * rest. One that would have to be removed first is left to the user, as that could not be undone.
+ * rest. One that would have to be removed first is left to the caller, as that could not be undone:
+ * what is removed and made anew takes the same clusters, which cannot be published (change_plan.h).
  */
 static int judge_existing(const struct install *install, const struct bf_image_bitmap *existing,
                           struct bf_load_item *item, struct bf_error *err)
@@ -104,7 +105,11 @@ static int judge_existing(const struct install *install, const struct bf_image_b
             "%s already has a bitmap '%s': give --replace to overwrite it, or --as NAME "
             "for another name",
             options->image_path, item->name);
-    if (existing->unusable || existing->geometry.granularity_bytes != item->granularity_bytes)
+    item->stale =
+        existing->unusable || existing->geometry.granularity_bytes != item->granularity_bytes;
+    if (item->stale && options->rehearse)
+        return 0;
+    if (item->stale)
         return bf_error_set(
             err, BF_E_BITMAP_EXISTS,
             "the bitmap '%s' of %s cannot be overwritten (%s): remove it first with "
@@ -170,6 +175,8 @@ static int load(const struct install *install, struct bf_storage_daemon *daemon,
 
     if (r == 0)
         r = bf_load_open_target(daemon, target_node(install, false), err);
+    if (r == 0)
+        r = bf_load_purge(daemon, install->items, options->nr_bitmaps, err);
     if (r == 0)
         r = bf_load_merge(daemon, install->items, options->nr_bitmaps, err);
     bf_fail_point("install.loaded");
@@ -293,8 +300,9 @@ static int run(struct install *install, struct bf_error *err)
     if (r < 0 || install->options->dry_run)
         return r;
     r = load_and_prove(install, err);
-    if (r == 0)
-        r = tell(install, BF_INSTALL_PUBLISH, err);
+    if (r < 0 || install->options->rehearse)
+        return r;
+    r = tell(install, BF_INSTALL_PUBLISH, err);
     if (r == 0)
         r = bf_publish(install->stage, err);
     return r < 0 ? r : reread(install, err);

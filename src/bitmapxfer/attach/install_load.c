@@ -56,6 +56,19 @@ static void append_actions(json_t *actions, const struct bf_load_item *item)
                          "bitmaps", "node", carrier_node, "name", item->carrier_name)));
 }
 
+int bf_load_purge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < nr_items; i++) {
+        if (items[i].stale)
+            r = bf_storage_daemon_call(daemon, "block-dirty-bitmap-remove", on_target(&items[i]),
+                                       NULL, err);
+    }
+    return r;
+}
+
 int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
                   size_t nr_items, struct bf_error *err)
 {

@@ -12,6 +12,7 @@ struct bf_load_item {
     uint64_t granularity_bytes;
     bool recording;
     bool exists; /* a bitmap of that name and granularity is there and gets new content */
+    bool stale;  /* one is there that cannot */
     struct bf_summary expected; /* at granularity_bytes */
 };
 
@@ -20,6 +21,10 @@ int bf_load_open_carrier(struct bf_storage_daemon *daemon, const char *path, str
 
 /** blockdev-add of @target (taken over) as node "target". */
 int bf_load_open_target(struct bf_storage_daemon *daemon, json_t *target, struct bf_error *err);
+
+/** Remove the stale ones. */
+int bf_load_purge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,
+                  size_t nr_items, struct bf_error *err);
 
 /** One transaction: all bitmaps of @items from the carrier into the target, or none. */
 int bf_load_merge(struct bf_storage_daemon *daemon, const struct bf_load_item *items,

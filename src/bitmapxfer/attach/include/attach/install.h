@@ -41,8 +41,10 @@ struct bf_install_options {
     const char *carrier_path;
     const struct bf_install_bitmap *bitmaps;
     size_t nr_bitmaps;
-    bool replace;         /* an existing bitmap of the same name is replaced, else refused */
-    bool dry_run;         /* every check up to the loading, then stop */
+    bool replace;  /* an existing bitmap of the same name is replaced, else refused */
+    bool dry_run;  /* every check up to the loading, then stop */
+    bool rehearse; /* all but PUBLISH and REREAD: the image is not touched.  An existing bitmap
+                      that QEMU cannot overwrite is thought away */
     const char *key_file; /* passphrase of an encrypted image, or NULL */
     const char *qsd_path; /* NULL: qemu-storage-daemon from PATH */
     uint64_t deadline_ms; /* for every single step */

@@ -1,6 +1,6 @@
 /** An image and all that lie below it, as qemu-img tells. */
-#ifndef CLI_IMAGE_CHAIN_H
-#define CLI_IMAGE_CHAIN_H
+#ifndef ATTACH_IMAGE_CHAIN_H
+#define ATTACH_IMAGE_CHAIN_H
 
 #include "base/error.h"
 
