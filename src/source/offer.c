@@ -18,6 +18,7 @@ static bool fill_bitmap(struct bf_offer *offer, uint32_t disk, uint32_t at,
         .granularity_bytes = from->granularity_bytes,
         .dirty_bytes = from->dirty_bytes,
         .persistent = from->persistent,
+        .recording = from->recording,
     };
     state->disk = (uint16_t)disk;
     state->recording = from->recording;

@@ -227,6 +227,32 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     assert_true(bench.wish.word.with_delta);
 }
 
+/* Nobody writes: whatever a bitmap is to become, it travels as one that does not record, without
+ * mirrors, trackers and deltas; "paused" comes first and "left" when all is proven. */
+static void test_a_machine_that_is_shut_off_has_only_frozen_bitmaps(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    fill(&bench);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        bench.bitmaps[i].recording = false;
+    assert_int_equal(bf_source_init(&bench.source, BF_HANDOFF_STILL, bench.bitmaps, BITMAPS,
+                                    bench.disks, DISKS, NULL),
+                     0);
+    event(&bench, BF_SOURCE_PAUSED);
+    go_through_frozen(&bench);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    answer(&bench, BF_SOURCE_INSPECTED);
+    assert_int_equal(bench.source.state, BF_SOURCE_STOPPED);
+    expect_nothing(&bench);
+    event(&bench, BF_SOURCE_SWITCHED);
+    expect_record(&bench, BF_MARK_SEALED);
+    assert_false(bench.wish.record.with_delta);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_word(&bench, BF_STEP_SEAL);
+}
+
 static void test_a_guest_that_is_too_busy_gets_a_delta(void **state)
 {
     struct bench bench;
@@ -674,6 +700,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_move_goes_step_by_step_to_its_end),
         cmocka_unit_test(test_freeze_arms_at_the_pause_and_sends_the_delta),
+        cmocka_unit_test(test_a_machine_that_is_shut_off_has_only_frozen_bitmaps),
         cmocka_unit_test(test_a_guest_that_is_too_busy_gets_a_delta),
         cmocka_unit_test(test_a_broken_mirror_begins_the_next_epoch),
         cmocka_unit_test(test_a_mirror_that_breaks_at_the_pause_costs_the_recording_bitmaps),

@@ -258,7 +258,8 @@ SPOIL(max_vm_name, (memset(many, 'x', sizeof many), s->offer.vm_name = FILLED(25
 SPOIL(long_vm_name, (memset(many, 'x', sizeof many), s->offer.vm_name = FILLED(256)))
 SPOIL(short_uuid, s->offer.vm_uuid.len = 15)
 SPOIL(no_method, s->offer.method = BITFERRY__METHOD__METHOD_UNSPECIFIED)
-SPOIL(method_3, s->offer.method = (Bitferry__Method)3)
+SPOIL(method_4, s->offer.method = (Bitferry__Method)4)
+SPOIL(still, s->offer.method = BITFERRY__METHOD__METHOD_STILL)
 SPOIL(no_disks, s->offer.n_disks = 0)
 SPOIL(many_disks, s->offer.n_disks = BF_RPC_DISKS_MAX + 1)
 SPOIL(no_disk_name, s->disks[1].name.len = 0)
@@ -266,6 +267,10 @@ SPOIL(slash_disk, s->disks[1].name = BYTES("../vdb"))
 SPOIL(nul_disk, s->disks[1].name = BYTES("vd\0"))
 SPOIL(same_disk, s->disks[1].name = BYTES("vda"))
 SPOIL(no_node, s->disks[0].node_name.len = 0)
+SPOIL(below, s->disks[1].depth = 1)
+SPOIL(below_none, s->disks[0].depth = 1)
+SPOIL(below_a_gap, s->disks[1].depth = 2)
+SPOIL(short_content, s->disks[0].content = BYTES("abc"))
 SPOIL(control_node, s->disks[0].node_name = BYTES("\r"))
 SPOIL(max_disk, (s->disks[1].virtual_size_bytes = INT64_MAX))
 SPOIL(huge_disk, s->disks[1].virtual_size_bytes = (uint64_t)INT64_MAX + 1)
@@ -376,7 +381,8 @@ static const struct row rows[] = {
     {as_offer, control_vm_name, "OFFER: the VM's name is not plain UTF-8"},
     {as_offer, short_uuid, "OFFER: the VM's UUID has 15 bytes instead of 16"},
     {as_offer, no_method, "OFFER: there is no method 0"},
-    {as_offer, method_3, "OFFER: there is no method 3"},
+    {as_offer, method_4, "OFFER: there is no method 4"},
+    {as_offer, still, NULL},
     {as_offer, no_disks, NULL},
     {as_offer, many_disks, "OFFER: it has 257 disks, 256 are allowed"},
     {as_offer, no_disk_name, "OFFER: the name of a disk has 0 bytes instead of 1 to 255"},
@@ -384,6 +390,10 @@ static const struct row rows[] = {
     {as_offer, nul_disk, "OFFER: the name of a disk has a NUL in it"},
     {as_offer, same_disk, "OFFER: disk 'vda' is there twice"},
     {as_offer, no_node, NULL},
+    {as_offer, below, NULL},
+    {as_offer, below_none, "OFFER: an image of depth 1 stands below none"},
+    {as_offer, below_a_gap, "OFFER: an image of depth 2 stands below none"},
+    {as_offer, short_content, "OFFER: the SHA-256 has 3 bytes"},
     {as_offer, control_node, "OFFER: the name of a node is not plain UTF-8"},
     {as_offer, max_disk, NULL},
     {as_offer, huge_disk, "OFFER: the disk is larger than any disk"},

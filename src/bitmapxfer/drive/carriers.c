@@ -32,7 +32,7 @@ const char *bf_carrier_socket(const struct bf_config *config, const char *move_i
 /* QEMU of another user enters by the folder's name, and opens only what was given to it. */
 static mode_t mode_for(const struct bf_live_identity *qemu)
 {
-    return qemu->pid != 0 && qemu->uid != geteuid() && qemu->uid != 0 ? 0711 : 0700;
+    return qemu && qemu->pid != 0 && qemu->uid != geteuid() && qemu->uid != 0 ? 0711 : 0700;
 }
 
 int bf_carrier_folder_make(const struct bf_config *config, const char *move_id,

@@ -87,6 +87,17 @@ int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *of
     return bf_move_folder_append(folder, BF_LEDGER_MODES, bytes, offer->nr_disks, err);
 }
 
+_Static_assert((int)BF_PLAN_DISKS_MAX == 256, "an index is one byte");
+
+int bf_ledger_put_stamp(struct bf_move_folder *folder, uint8_t index,
+                        const uint8_t sha256[BF_SHA256_BYTES], struct bf_error *err)
+{
+    uint8_t bytes[1 + BF_SHA256_BYTES] = {index};
+
+    memcpy(bytes + 1, sha256, BF_SHA256_BYTES);
+    return bf_move_folder_append(folder, BF_LEDGER_STAMP, bytes, sizeof bytes, err);
+}
+
 static int damaged(const char *what, struct bf_error *err)
 {
     return bf_error_set(err, BF_E_IMAGE_CORRUPT, "the journal holds %s that makes no sense", what);
@@ -152,6 +163,20 @@ static int take_modes(const struct bf_journal_record *from, struct bf_offer *off
     return 0;
 }
 
+static int take_stamp(const struct bf_journal_record *from, struct bf_ledger *ledger,
+                      struct bf_error *err)
+{
+    const uint8_t *bytes = from->payload;
+    struct bf_stamp *stamp;
+
+    if (from->nr_payload_bytes != 1 + BF_SHA256_BYTES)
+        return damaged("a stamp", err);
+    stamp = &ledger->stamps[bytes[0]];
+    stamp->known = true;
+    memcpy(stamp->sha256, bytes + 1, BF_SHA256_BYTES);
+    return 0;
+}
+
 struct reading {
     Bitferry__Role offerer;
     struct bf_ledger *ledger;
@@ -210,6 +235,8 @@ int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
             r = take_files(&record, ret_offer, err);
         else if (record.kind == BF_LEDGER_MODES)
             r = take_modes(&record, ret_offer, err);
+        else if (record.kind == BF_LEDGER_STAMP)
+            r = take_stamp(&record, ret_ledger, err);
         else if (record.kind == BF_LEDGER_QEMU)
             (void)snprintf(ret_ledger->qemu_start, sizeof ret_ledger->qemu_start, "%.*s",
                            (int)record.nr_payload_bytes, (const char *)record.payload);

@@ -65,6 +65,7 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
                       uint32_t *at)
 {
     struct bf_offer_disk *disk = &offer->disks[index];
+    bool still = offer->kind == BF_HANDOFF_STILL;
     bool whole = true;
 
     disk->name = text_of(&from->name);
@@ -74,18 +75,30 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
     disk->size_bytes = from->virtual_size_bytes;
     disk->mirrored = from->mirrored;
     disk->wish = (enum bf_mode)from->mode;
+    disk->depth = from->depth;
+    disk->content.known = from->content.len == BF_SHA256_BYTES;
+    if (disk->content.known)
+        memcpy(disk->content.sha256, from->content.data, BF_SHA256_BYTES);
     for (size_t i = 0; i < from->n_bitmaps; i++, (*at)++) {
         offer->bitmaps[*at] = (struct bf_offer_bitmap){
             .name = text_of(&from->bitmaps[i]->name),
             .granularity_bytes = from->bitmaps[i]->granularity_bytes,
             .persistent = from->bitmaps[i]->persistent,
             .mapped = from->bitmaps[i]->mapped,
+            .recording = from->bitmaps[i]->recording,
         };
         offer->states[*at].disk = (uint16_t)index;
-        offer->states[*at].recording = from->bitmaps[i]->recording;
+        offer->states[*at].recording = from->bitmaps[i]->recording && !still;
         whole = whole && offer->bitmaps[*at].name;
     }
     return whole && disk->name && disk->node && disk->identity && disk->alias;
+}
+
+static enum bf_handoff_kind kind_of(Bitferry__Method method)
+{
+    if (method == BITFERRY__METHOD__METHOD_STILL)
+        return BF_HANDOFF_STILL;
+    return method == BITFERRY__METHOD__METHOD_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
 }
 
 int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *ret_offer,
@@ -105,8 +118,7 @@ int bf_offer_from_envelope(const Bitferry__Envelope *envelope, struct bf_offer *
     if (r < 0)
         return r;
     memcpy(offer.move_id, envelope->move_id.data, sizeof offer.move_id);
-    offer.kind =
-        from->method == BITFERRY__METHOD__METHOD_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
+    offer.kind = kind_of(from->method);
     offer.dirty_bitmaps = from->dirty_bitmaps;
     offer.block_copy = from->block_copy;
     offer.pauses = from->pauses;
@@ -144,7 +156,7 @@ bool bf_offer_same(const struct bf_offer *offer, const Bitferry__Offer *other)
             if (at >= offer->nr_bitmaps || offer->states[at].disk != i ||
                 !same_text(offer->bitmaps[at].name, &disk->bitmaps[j]->name) ||
                 offer->bitmaps[at].granularity_bytes != disk->bitmaps[j]->granularity_bytes ||
-                offer->states[at].recording != (bool)disk->bitmaps[j]->recording)
+                offer->bitmaps[at].recording != (bool)disk->bitmaps[j]->recording)
                 return false;
         }
     }

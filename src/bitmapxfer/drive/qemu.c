@@ -298,7 +298,7 @@ int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, 
 
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu)
 {
-    return qemu->up ? qemu->live : NULL;
+    return qemu && qemu->up ? qemu->live : NULL;
 }
 
 struct bf_live_watch *bf_qemu_live_watch(const struct bf_qemu *qemu)

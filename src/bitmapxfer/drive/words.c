@@ -47,10 +47,12 @@ static ProtobufCBinaryData text_bytes(const char *text)
     return bytes_of(text, strlen(text));
 }
 
-static Bitferry__Method method_of(const struct bf_offer *offer)
+static Bitferry__Method method_of(enum bf_handoff_kind kind)
 {
-    return offer->kind == BF_HANDOFF_FREEZE ? BITFERRY__METHOD__METHOD_FREEZE
-                                            : BITFERRY__METHOD__METHOD_TRACKER;
+    if (kind == BF_HANDOFF_STILL)
+        return BITFERRY__METHOD__METHOD_STILL;
+    return kind == BF_HANDOFF_FREEZE ? BITFERRY__METHOD__METHOD_FREEZE
+                                     : BITFERRY__METHOD__METHOD_TRACKER;
 }
 
 static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
@@ -79,13 +81,16 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
         disks[i].alias = text_bytes(offer->disks[i].alias ? offer->disks[i].alias : "");
         disks[i].mirrored = offer->disks[i].mirrored;
         disks[i].mode = (Bitferry__Mode)offer->disks[i].wish;
+        disks[i].depth = offer->disks[i].depth;
+        if (offer->disks[i].content.known)
+            disks[i].content = bytes_of(offer->disks[i].content.sha256, BF_SHA256_BYTES);
         disks[i].bitmaps = &bitmap_list[at];
         for (; at < offer->nr_bitmaps && offer->states[at].disk == i; at++) {
             bitferry__offered_bitmap__init(&bitmaps[at]);
             bitmap_list[at] = &bitmaps[at];
             bitmaps[at].name = text_bytes(offer->bitmaps[at].name);
             bitmaps[at].granularity_bytes = offer->bitmaps[at].granularity_bytes;
-            bitmaps[at].recording = offer->states[at].recording;
+            bitmaps[at].recording = offer->bitmaps[at].recording;
             bitmaps[at].persistent = offer->bitmaps[at].persistent;
             bitmaps[at].mapped = offer->bitmaps[at].mapped;
             disks[i].n_bitmaps++;
@@ -93,10 +98,10 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
     }
     said->offer.vm_name = text_bytes(saying->vm);
     said->offer.vm_uuid = bytes_of(saying->uuid, 16);
-    said->offer.method = method_of(offer);
     said->offer.dirty_bitmaps = offer->dirty_bitmaps;
     said->offer.block_copy = offer->block_copy;
     said->offer.pauses = offer->pauses;
+    said->offer.method = method_of(offer->kind);
     said->offer.n_disks = offer->nr_disks;
     said->offer.disks = disk_list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_OFFER;
@@ -122,7 +127,7 @@ static bool put_placement(struct bf_said *said, const struct bf_saying *saying)
         disks[i].mode = (Bitferry__Mode)offer->disks[i].mode;
         disks[i].why = offer->disks[i].why;
     }
-    said->placement.method = method_of(offer);
+    said->placement.method = method_of(offer->kind);
     said->placement.n_disks = offer->nr_disks;
     said->placement.disks = list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_PLACEMENT;

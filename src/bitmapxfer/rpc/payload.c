@@ -70,9 +70,21 @@ static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error
         r = bf_rpc_check_disk_size(disk->virtual_size_bytes, err);
     if (r == 0)
         r = check_origin(disk, err);
+    if (r == 0 && disk->content.len > 0)
+        r = bf_rpc_check_sha256(&disk->content, err);
     for (size_t i = 0; r == 0 && i < disk->n_bitmaps; i++)
         r = check_offered_bitmap(disk, disk->bitmaps[i], err);
     return r < 0 ? r : check_bitmaps_unique(disk, err);
+}
+
+static int check_depth(const Bitferry__Offer *offer, size_t index, struct bf_error *err)
+{
+    uint32_t depth = offer->disks[index]->depth;
+
+    if (depth != 0 && (index == 0 || depth != offer->disks[index - 1]->depth + 1))
+        return bf_error_set(err, BF_E_PROTOCOL, "an image of depth %u stands below none",
+                            (unsigned)depth);
+    return 0;
 }
 
 static int check_offered_disks(const Bitferry__Offer *offer, struct bf_error *err)
@@ -84,6 +96,7 @@ static int check_offered_disks(const Bitferry__Offer *offer, struct bf_error *er
     for (size_t i = 0; r == 0 && i < offer->n_disks; i++) {
         names[i] = &offer->disks[i]->name;
         nr_bitmaps += offer->disks[i]->n_bitmaps;
+        r = check_depth(offer, i, err);
     }
     if (r == 0)
         r = bf_rpc_check_count(nr_bitmaps, BF_RPC_BITMAPS_MAX, "bitmaps", err);
@@ -144,7 +157,8 @@ int bf_rpc_check_offer(const Bitferry__Offer *offer, struct bf_error *err)
     if (r < 0)
         return r;
     if (offer->method != BITFERRY__METHOD__METHOD_TRACKER &&
-        offer->method != BITFERRY__METHOD__METHOD_FREEZE)
+        offer->method != BITFERRY__METHOD__METHOD_FREEZE &&
+        offer->method != BITFERRY__METHOD__METHOD_STILL)
         return bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)offer->method);
     r = check_offered_disks(offer, err);
     return r < 0 ? r : check_checkpoints(offer, err);

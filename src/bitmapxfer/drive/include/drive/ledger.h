@@ -13,7 +13,8 @@ enum bf_ledger_kind {
     BF_LEDGER_EXPORTS,                         /* a frame: what was announced */
     BF_LEDGER_FILES,                           /* where the images are here, a NUL behind each */
     BF_LEDGER_MODES,                           /* an enum bf_mode of each disk, one byte each */
-    BF_LEDGER_LAST = BF_LEDGER_MODES,
+    BF_LEDGER_STAMP,                           /* of a shut-off image, see bf_ledger_put_stamp() */
+    BF_LEDGER_LAST = BF_LEDGER_STAMP,
 };
 
 int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
@@ -34,6 +35,15 @@ int bf_ledger_put_files(struct bf_move_folder *folder, const struct bf_offer *of
 /** How its disks go, as was decided. */
 int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *offer,
                         struct bf_error *err);
+/** What the file of disk @index (of the plan) was when it was last known to be in order: who finds
+ *  another stamp has not seen all that was written. */
+int bf_ledger_put_stamp(struct bf_move_folder *folder, uint8_t index,
+                        const uint8_t sha256[BF_SHA256_BYTES], struct bf_error *err);
+
+struct bf_stamp {
+    bool known;
+    uint8_t sha256[BF_SHA256_BYTES];
+};
 
 /** What a journal says.  @ret_offer is empty (no disks and no bitmaps, @has_offer false) where none
  *  was written. */
@@ -42,6 +52,7 @@ struct bf_ledger {
     bool has_record;
     struct bf_record record;
     char qemu_start[96];
+    struct bf_stamp stamps[BF_PLAN_DISKS_MAX]; /* by disk of the plan */
 };
 
 /** @exports is called for every EXPORTS record that follows the offer.  Errors: IMAGE_CORRUPT for

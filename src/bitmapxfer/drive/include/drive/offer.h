@@ -12,6 +12,12 @@
 #include "modes/plan.h"
 #include "rpc/message.h"
 
+/** What copies of a shut-off image have in common. */
+struct bf_content {
+    bool known;
+    uint8_t sha256[BF_SHA256_BYTES];
+};
+
 struct bf_offer_disk {
     char *name;
     char *node;                 /* here, in our QEMU; "": there is none */
@@ -25,6 +31,8 @@ struct bf_offer_disk {
     enum bf_mode wish;          /* what the source was asked for */
     enum bf_mode mode;          /* as the destination has decided; AUTO: not yet */
     enum bf_why why;            /* likewise */
+    uint32_t depth;             /* images of the same disk that stand above it */
+    struct bf_content content;  /* of a shut-off image */
 };
 
 /** Count and digest that a bitmap is known to have. */
@@ -40,6 +48,7 @@ struct bf_offer_bitmap {
     bool persistent;
     bool mapped;               /* the source's migration stream would carry it */
     bool fresh;                /* destination, where QEMU may bring it: one of the name is new */
+    bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
     struct bf_known announced; /* the snapshot, in the source's layout */
     struct bf_known loaded;    /* destination: the same in its own disk's layout */
     struct bf_known published; /* destination: as read back */

@@ -51,7 +51,7 @@ int bf_qemu_new(uv_loop_t *loop, const struct bf_qemu_target *target,
 int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, uint32_t nr_disks,
                   struct bf_error *err);
 
-/** NULL unless up. */
+/** NULL unless up; also for @qemu NULL. */
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu);
 struct bf_live_watch *bf_qemu_live_watch(const struct bf_qemu *qemu);
 bool bf_qemu_is_gone(const struct bf_qemu *qemu);

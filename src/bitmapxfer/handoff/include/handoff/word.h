@@ -72,6 +72,8 @@ enum bf_round {
 enum bf_handoff_kind {
     BF_HANDOFF_TRACKER, /* the mirror writes through nodes that can carry trackers */
     BF_HANDOFF_FREEZE,  /* it does not: deltas at the pause, and a gate for the orchestrator */
+    BF_HANDOFF_STILL,   /* nobody writes: the guest is shut off, its images are copied by others.
+                           Every bitmap is one that does not record, to the machines */
 };
 
 /** One bitmap of the move, in the order of the offer, which is the same on both sides.  The driver
