@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_MODE, OPT_SOCKET, NR_EXPECT_OPTIONS };
+enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_IMAGE, OPT_MODE, OPT_SOCKET, NR_EXPECT_OPTIONS };
 enum {
     OPT_PEER = NR_EXPECT_OPTIONS,
     OPT_READ,
@@ -35,7 +35,6 @@ enum {
     [OPT_QMP] = {.name = "qmp",                                                                    \
                  .placeholder = "PATH",                                                            \
                  .kind = BF_ARGUMENT_FILE,                                                         \
-                 .required = true,                                                                 \
                  .help = "a QMP socket of its QEMU on this host, for the daemon alone"},           \
     [OPT_DISK] = {.name = "disk",                                                                  \
                   .letter = 'd',                                                                   \
@@ -44,6 +43,13 @@ enum {
                   .repeatable = true,                                                              \
                   .help = "a disk and the name of its block node here; without any, all disks "    \
                           "of the machine under the names of their devices"},                      \
+    [OPT_IMAGE] = {.name = "image",                                                                \
+                   .placeholder = "NAME=FILE",                                                     \
+                   .kind = BF_ARGUMENT_TEXT,                                                       \
+                   .repeatable = true,                                                             \
+                   .help =                                                                         \
+                       "instead of --qmp, of a machine that is shut off: a disk and its qcow2 "    \
+                       "image here, with the images that it stands on"},                           \
     [OPT_MODE] = {.name = "mode",                                                                  \
                   .placeholder = "DISK=MODE",                                                      \
                   .kind = BF_ARGUMENT_TEXT,                                                        \
@@ -129,6 +135,18 @@ static int check_word(const struct bf_arguments *args, size_t option, const char
                  : 0;
 }
 
+static int check_attachment(const struct bf_arguments *args, struct bf_error *err)
+{
+    bool shut_off = args->options[OPT_IMAGE].given;
+
+    if (shut_off == args->options[OPT_QMP].given || (shut_off && args->options[OPT_DISK].given))
+        return bf_error_set(err, BF_E_USAGE,
+                            "%s: give --qmp (and --disk) for a machine that runs, or --image for "
+                            "one that is shut off",
+                            args->command->name);
+    return 0;
+}
+
 static int check(const struct bf_arguments *args, bool start, struct bf_error *err)
 {
     static const char *const reads[] = {"auto", "spill", "block-status", NULL};
@@ -139,14 +157,35 @@ static int check(const struct bf_arguments *args, bool start, struct bf_error *e
         r = check_word(args, OPT_READ, reads, err);
     if (r == 0 && start)
         r = check_word(args, OPT_HANDOVER, handovers, err);
-    return r;
+    return r < 0 ? r : check_attachment(args, err);
+}
+
+static int images_to_json(const struct bf_arguments *args, json_t **ret_disks, struct bf_error *err)
+{
+    json_t *disk;
+    size_t i;
+    int r = bf_pairs_to_json(args, OPT_IMAGE, "name", "image", ret_disks, err);
+
+    if (r < 0)
+        return r;
+    json_array_foreach(*ret_disks, i, disk)
+    {
+        BF_CLEANUP(bf_freep)
+        char *path = absolute(json_string_value(json_object_get(disk, "image")));
+
+        if (!path || json_object_set_new(disk, "image", json_string(path)) < 0)
+            return bf_error_set(err, BF_E_IO, "cannot tell the working folder");
+    }
+    return 0;
 }
 
 static int put_pairs(const struct bf_arguments *args, json_t *request, struct bf_error *err)
 {
     json_t *disks = NULL;
     json_t *modes = NULL;
-    int r = bf_pairs_to_json(args, OPT_DISK, "name", "node", &disks, err);
+    int r = args->options[OPT_IMAGE].given
+                ? images_to_json(args, &disks, err)
+                : bf_pairs_to_json(args, OPT_DISK, "name", "node", &disks, err);
 
     if (r == 0)
         r = bf_pairs_to_json(args, OPT_MODE, "disk", "mode", &modes, err);
@@ -179,25 +218,38 @@ static int put_checkpoints(const struct bf_arguments *args, json_t *request, str
     return r < 0 ? bf_error_prefix(err, "%s", path) : 0;
 }
 
+static int put_socket(const struct bf_arguments *args, json_t *request, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *qmp = NULL;
+
+    if (!args->options[OPT_QMP].given)
+        return 0;
+    qmp = absolute(bf_option_value(args, OPT_QMP));
+    if (!qmp)
+        return bf_error_set_errno(err, errno, "cannot tell the working folder");
+    if (json_object_set_new(request, "qmp", json_string(qmp)) < 0)
+        return bf_error_set(err, BF_E_USAGE, "%s: --qmp must be UTF-8", args->command->name);
+    return 0;
+}
+
 static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
 {
-    BF_CLEANUP(bf_freep) char *qmp = absolute(bf_option_value(args, OPT_QMP));
     BF_CLEANUP(json_decrefp) json_t *request = NULL;
     bool start = args->command->nr_options == NR_START_OPTIONS;
     int r = check(args, start, err);
 
     if (r < 0)
         return r;
-    if (!qmp)
-        return bf_error_set_errno(err, errno, "cannot tell the working folder");
-    request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "op", args->command->name, "vm",
+    request = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "op", args->command->name, "vm",
                         bf_option_value(args, OPT_VM), "uuid", bf_option_value(args, OPT_UUID),
-                        "qmp", qmp, "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
+                        "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
                         start ? bf_option_value(args, OPT_READ) : NULL, "handover",
                         start ? bf_option_value(args, OPT_HANDOVER) : NULL);
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
     r = put_pairs(args, request, err);
+    if (r == 0)
+        r = put_socket(args, request, err);
     if (r == 0 && start && bf_option_given(args, OPT_NO_REPAIR) &&
         json_object_set_new(request, "no_repair", json_true()) < 0)
         r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
@@ -233,7 +285,7 @@ static int run(const struct bf_arguments *args, struct bf_error *err)
 
 const struct bf_command bf_start_command = {
     .name = "start",
-    .summary = "Let the bitmaps of a running machine go with it to another host",
+    .summary = "Let the bitmaps of a machine go with it to another host",
     .operands = "",
     .options = start_options,
     .nr_options = NR_START_OPTIONS,
@@ -244,9 +296,19 @@ const struct bf_command bf_start_command = {
         "\n"
         "The same request again prints the same id; a different one for a machine that is under "
         "way "
-        "is refused (exit status 11).",
-    .examples = "id=$(bitferry start --vm web1 --uuid $uuid --qmp /run/web1.qmp --peer host2)\n"
-                "begin on the source; *bitferry wait* follows\n",
+        "is refused (exit status 11).\n"
+        "\n"
+        "A machine that is *shut off* moves the same way, with --image for each disk on both hosts "
+        "instead of --qmp.  Its images are copied by other means, before or after _start_, but "
+        "before _expect_ on the other host; nobody can start the machine here meanwhile.  The "
+        "bitmaps are put into the copies all or none, proven there, and then removed from the "
+        "images here.  Where images stand on others, each gets its own bitmaps again; in a copy "
+        "that was made flat each checkpoint gets all that its images have.",
+    .examples =
+        "id=$(bitferry start --vm web1 --uuid $uuid --qmp /run/web1.qmp --peer host2)\n"
+        "begin on the source; *bitferry wait* follows\n"
+        "bitferry start --vm web1 --uuid $uuid --image vda=/images/web1.qcow2 --peer host2\n"
+        "the same for a machine that is shut off\n",
     .run = run,
 };
 
@@ -258,7 +320,8 @@ const struct bf_command bf_expect_command = {
     .nr_options = NR_EXPECT_OPTIONS,
     .description =
         "Asks bitferry-dest on this host to take in the bitmaps of a machine whose QEMU waits here "
-        "for its migration, and prints the id that the move has on this host.",
+        "for its migration, or that is shut off (--image), and prints the id that the move has on "
+        "this host.",
     .examples = "bitferry expect --vm web1 --uuid $uuid --qmp /run/web1.qmp --disk vda=node0\n"
                 "the counterpart of *bitferry start* on the host that the machine goes to\n",
     .run = run,

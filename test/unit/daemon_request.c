@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #define UUID "ABCDEF01-2345-6789-abcd-ef0123456789"
 #define ID   "0123456789abcdef0123456789abcdef"
@@ -122,6 +123,50 @@ static void a_plan_with_modes_survives_its_journal(void **state)
     json_decref(again);
 }
 
+/* @disks and what else a request says, or why it is refused. */
+static void a_machine_that_is_shut_off_is_its_images(void **state)
+{
+    static const struct {
+        const char *rest, *refusal;
+    } requests[] = {
+        {"\"disks\":[{\"name\":\"vda\",\"image\":\"/i/a\"},{\"name\":\"vdb\",\"image\":\"/i/b\"}]",
+         NULL},
+        {"\"disks\":[{\"name\":\"vda\",\"image\":\"a\"}]", "'image' must be an absolute path"},
+        {"\"disks\":[{\"name\":\"vda\",\"image\":\"/i/a\"},{\"name\":\"vdb\",\"image\":\"/i/a\"}]",
+         "'/i/a' is that of two disks"},
+        {"\"disks\":[{\"name\":\"vda\",\"image\":\"/i/a\"},{\"name\":\"vdb\",\"node\":\"n\"}]",
+         "stand alone"},
+        {"\"qmp\":\"/run/q\",\"disks\":[{\"name\":\"vda\",\"image\":\"/i/a\"}]", "stand alone"},
+        {"\"handover\":\"freeze\",\"disks\":[{\"name\":\"vda\",\"image\":\"/i/a\"}]",
+         "stand alone"},
+        {"\"disks\":[]", "'qmp' must be a text"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        struct bf_control_request request;
+        struct bf_error err = BF_ERROR_INIT;
+        char line[512];
+        int r;
+
+        (void)snprintf(line, sizeof line,
+                       "{\"schema\":1,\"op\":\"start\",\"vm\":\"v\",\"uuid\":\"" UUID
+                       "\",\"peer\":\"h\",%s}",
+                       requests[i].rest);
+        r = bf_control_request_parse(line, strlen(line), &request, &err);
+        if (requests[i].refusal) {
+            assert_true(r < 0);
+            assert_non_null(strstr(err.text, requests[i].refusal));
+            continue;
+        }
+        assert_int_equal(r, 0);
+        assert_true(bf_plan_is_shut_off(&request.plan));
+        assert_null(request.plan.qmp);
+        assert_string_equal(request.plan.disks[1].image, "/i/b");
+        bf_control_request_release(&request);
+    }
+}
+
 static void other_requests(void **state)
 {
     static const char wait[] = "{\"schema\":1,\"op\":\"wait\",\"id\":\"" ID
@@ -187,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_plan_survives_its_journal),
         cmocka_unit_test(a_plan_may_say_how_disks_go),
         cmocka_unit_test(a_plan_with_modes_survives_its_journal),
+        cmocka_unit_test(a_machine_that_is_shut_off_is_its_images),
         cmocka_unit_test(other_requests),
         cmocka_unit_test(cut_and_changed_requests_do_no_harm),
         cmocka_unit_test(an_error_is_always_json),

@@ -78,20 +78,15 @@ static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], st
     return r;
 }
 
-static int read_socket(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+static int read_path(const json_t *object, const char *key, size_t max_bytes, char **ret_path,
+                     struct bf_error *err)
 {
-    int r;
+    int r = copy_text(object, key, max_bytes, ret_path, err);
 
-    if (plan->domain)
-        return json_object_get(object, "qmp")
-                   ? bf_error_set(err, BF_E_INVALID, "there is a 'domain' or a 'qmp', not both")
-                   : 0;
-    r = copy_text(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
-
-    if (r == 0 && plan->qmp[0] != '/')
+    if (r == 0 && (*ret_path)[0] != '/')
         r = bf_error_set(err, BF_E_INVALID,
-                         "'qmp' must be the absolute path of a socket: the daemon has another "
-                         "working folder");
+                         "'%s' must be an absolute path: the daemon has another working folder",
+                         key);
     return r;
 }
 
@@ -114,6 +109,34 @@ static int read_checkpoints(const json_t *object, struct bf_plan *plan, struct b
     int r = checkpoints ? bf_checkpoints_from_json(checkpoints, &plan->checkpoints, err) : 0;
 
     return r < 0 ? bf_error_prefix(err, "'checkpoints'") : 0;
+}
+
+/* The images of a machine that is shut off stand alone. */
+static int check_images(const json_t *object, const struct bf_plan *plan, size_t nr_images,
+                        struct bf_error *err)
+{
+    if (!json_object_get(object, "qmp") && !plan->domain && nr_images == plan->nr_disks &&
+        plan->handover == BF_HANDOVER_AUTO && plan->nr_modes == 0)
+        return 0;
+    return bf_error_set(err, BF_E_INVALID,
+                        "the images of a machine that is shut off stand alone: no QMP socket, no "
+                        "domain, no block nodes, no modes and no hand-over go with them");
+}
+
+/* A QEMU has the disks, or nobody has. */
+static int read_attachment(const json_t *object, struct bf_plan *plan, struct bf_error *err)
+{
+    size_t nr_images = 0;
+
+    for (size_t i = 0; i < plan->nr_disks; i++)
+        nr_images += plan->disks[i].image != NULL;
+    if (nr_images > 0)
+        return check_images(object, plan, nr_images, err);
+    if (!plan->domain)
+        return read_path(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
+    return json_object_get(object, "qmp")
+               ? bf_error_set(err, BF_E_INVALID, "there is a 'domain' or a 'qmp', not both")
+               : 0;
 }
 
 /* What a resolver could take; whether there is such a host, it will tell. */
@@ -174,6 +197,11 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
     return r;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
 static int check_disk(const struct bf_plan *plan, const struct bf_plan_disk *disk,
                       struct bf_error *err)
 {
@@ -182,9 +210,9 @@ static int check_disk(const struct bf_plan *plan, const struct bf_plan_disk *dis
     for (const struct bf_plan_disk *other = plan->disks; other < disk; other++) {
         if (strcmp(other->name, disk->name) == 0)
             return bf_error_set(err, BF_E_INVALID, "the disk '%s' is named twice", disk->name);
-        if (strcmp(other->node, disk->node) == 0)
-            return bf_error_set(err, BF_E_INVALID, "the node '%s' is that of two disks",
-                                disk->node);
+        if (same(other->node, disk->node) || same(other->image, disk->image))
+            return bf_error_set(err, BF_E_INVALID, "'%s' is that of two disks",
+                                disk->node ? disk->node : disk->image);
     }
     return 0;
 }
@@ -195,9 +223,12 @@ static int read_disk(const json_t *object, struct bf_plan *plan, struct bf_error
     int r;
 
     if (!json_is_object(object) || json_object_size(object) != 2)
-        return bf_error_set(err, BF_E_INVALID, "a disk is an object with 'name' and 'node'");
+        return bf_error_set(err, BF_E_INVALID,
+                            "a disk is an object with 'name', and 'node' or 'image'");
     r = copy_text(object, "name", BF_DISK_NAME_MAX, &disk->name, err);
-    if (r == 0)
+    if (r == 0 && json_object_get(object, "image"))
+        r = read_path(object, "image", BF_PLAN_IMAGE_MAX_BYTES, &disk->image, err);
+    else if (r == 0)
         r = copy_text(object, "node", BF_PLAN_NODE_MAX_BYTES, &disk->node, err);
     return r < 0 ? r : check_disk(plan, disk, err);
 }
@@ -241,14 +272,14 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
 
     if (r == 0)
         r = read_domain(object, plan, err);
-    if (r == 0)
-        r = read_socket(object, plan, err);
     if (r == 0 && with_peer)
         r = read_source_keys(object, plan, err);
     if (r == 0)
         r = read_disks(object, plan, err);
     if (r == 0)
         r = bf_plan_read_modes(object, plan, err);
+    if (r == 0)
+        r = read_attachment(object, plan, err);
     return r < 0 ? r : read_checkpoints(object, plan, err);
 }
 
@@ -269,6 +300,7 @@ void bf_plan_release(struct bf_plan *plan)
     for (size_t i = 0; i < plan->nr_disks; i++) {
         free(plan->disks[i].name);
         free(plan->disks[i].node);
+        free(plan->disks[i].image);
     }
     free(plan->disks);
     for (size_t i = 0; i < plan->nr_modes; i++)
@@ -281,6 +313,11 @@ void bf_plan_release(struct bf_plan *plan)
     bf_checkpoints_release(&plan->checkpoints);
     free(plan->peer);
     *plan = (struct bf_plan){.read = BF_READ_AUTO};
+}
+
+bool bf_plan_is_shut_off(const struct bf_plan *plan)
+{
+    return plan->nr_disks > 0 && plan->disks[0].image;
 }
 
 bool bf_plan_has_key(const char *key, bool with_peer)
@@ -297,8 +334,9 @@ static json_t *disks_to_json(const struct bf_plan *plan)
     BF_CLEANUP(json_decrefp) json_t *disks = json_array();
 
     for (size_t i = 0; disks && i < plan->nr_disks; i++) {
-        if (json_array_append_new(disks, json_pack("{s:s, s:s}", "name", plan->disks[i].name,
-                                                   "node", plan->disks[i].node)) < 0)
+        if (json_array_append_new(disks, json_pack("{s:s, s:s*, s:s*}", "name", plan->disks[i].name,
+                                                   "node", plan->disks[i].node, "image",
+                                                   plan->disks[i].image)) < 0)
             return NULL;
     }
     return bf_steal_ptr(&disks);

@@ -18,6 +18,7 @@ enum {
     BF_PLAN_SOCKET_MAX_BYTES = 107, /* sun_path less its NUL */
     BF_PLAN_PEER_MAX_BYTES = 262,   /* a host name of 253, brackets, a port */
     BF_PLAN_NODE_MAX_BYTES = 31,    /* QEMU: BlockDriverState.node_name */
+    BF_PLAN_IMAGE_MAX_BYTES = 4095, /* PATH_MAX less its NUL */
     BF_PLAN_DISKS_MAX = 256,
     BF_PLAN_URI_MAX_BYTES = 1023,
 };
@@ -40,7 +41,8 @@ enum bf_handover {
 
 struct bf_plan_disk {
     char *name;
-    char *node; /* QEMU's node name */
+    char *node;  /* QEMU's node name; NULL: a shut-off image */
+    char *image; /* its path, absolute; NULL: a node */
 };
 
 /** A disk of which a person says how it goes. */
@@ -52,7 +54,8 @@ struct bf_plan_mode {
 struct bf_plan {
     char *vm;
     char uuid[BF_PLAN_UUID_CHARS + 1]; /* in lower case */
-    char *qmp;     /* path of QEMU's QMP socket, absolute; NULL: there is a @domain */
+    char *qmp;     /* path of QEMU's QMP socket, absolute; NULL: there is a @domain, or the VM is
+                      shut off */
     char *domain;  /* libvirt's name or UUID of it; or NULL */
     char *connect; /* libvirt's URI; NULL: its default */
     char *peer;    /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
@@ -80,6 +83,9 @@ int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_
 
 /** The keys that say which VM, "vm" and "uuid", and nothing else.  Errors: INVALID, NO_MEMORY. */
 int bf_plan_read_vm(const json_t *object, struct bf_plan *plan, struct bf_error *err);
+
+/** Is the VM shut off, so that its images are what there is? */
+bool bf_plan_is_shut_off(const struct bf_plan *plan);
 
 /** Is @key one of a plan's?  */
 bool bf_plan_has_key(const char *key, bool with_peer);
