@@ -77,7 +77,9 @@ int source_carriers_begin(struct source_drive *drive, struct bf_error *err)
     r = make_folder(path, err);
     if (r == 0)
         r = make_folder(qemu_path, err);
-    return r < 0 ? r : admit(path, qemu_path, bf_live_identity(bf_qemu_live(drive->qemu)), err);
+    if (r < 0 || drive->images)
+        return r;
+    return admit(path, qemu_path, bf_live_identity(bf_qemu_live(drive->qemu)), err);
 }
 
 void source_carriers_delete(struct source_drive *drive)

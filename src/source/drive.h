@@ -3,6 +3,7 @@
  *
  *     driver.c   begins, resumes, ends          talk.c    words with the destination, deadlines
  *     pump.c     facts in, wishes out           facts.c   what happens in QEMU
+ *     images.h   the same for a machine that is shut off
  *     offer.c, snapshot.c, inspect.c, serve.c, examine.c, retire.c, clean.c   one wish each
  *     stream.c, repair.c   what there is to do about QEMU's own transfer of bitmaps
  */
@@ -21,6 +22,7 @@
 #include <stdatomic.h>
 
 struct source_reading;
+struct source_images;
 
 /** The record that is being written, and the one that waits. */
 struct source_journal {
@@ -50,7 +52,8 @@ struct source_drive {
     bool begun; /* there is an offer and a machine */
     struct bf_ledger ledger;
 
-    struct bf_qemu *qemu;
+    struct bf_qemu *qemu;         /* of a machine that runs, or NULL */
+    struct source_images *images; /* images.h: of one that is shut off, or NULL */
     struct bf_rpc_peer *peer;
     bool peer_open;
     bool heard; /* a word of this move, ever */
@@ -226,6 +229,12 @@ const char *source_item_temporary(const struct source_drive *drive, uint32_t ite
                                   char buf[BF_TEMPORARY_NAME_MAX + 1]);
 void source_item_progress(struct source_drive *drive, uint32_t item, uint64_t done_bytes,
                           uint64_t total_bytes);
+
+/** The carriers of all wanted items are written: serve them, and answer the wish. */
+void source_serve_carriers(struct source_drive *drive);
+
+/** RETIRE, where nobody has the images open. */
+void source_retire_stored(struct source_drive *drive);
 
 /* --- serve.c's two ways to read one item --- */
 

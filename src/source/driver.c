@@ -1,6 +1,7 @@
 #include "driver.h"
 
 #include "drive.h"
+#include "images.h"
 
 #include "base/fail_point.h"
 #include "base/text.h"
@@ -56,10 +57,10 @@ static int write_offer(struct source_drive *drive, struct bf_error *err)
                                .uuid = drive->uuid};
     BF_CLEANUP(bf_said_freep) struct bf_said *said = NULL;
     struct bf_move_folder *folder = drive->move->folder;
-    const char *start = bf_qemu_start(drive->qemu);
+    const char *start = drive->images ? "" : bf_qemu_start(drive->qemu);
     int r = bf_said_new(&saying, &said, err);
 
-    if (r == 0)
+    if (r == 0 && start[0])
         r = bf_move_folder_append(folder, BF_LEDGER_QEMU, start, strlen(start), err);
     if (r == 0)
         r = bf_ledger_put_frame(folder, BF_LEDGER_OFFER, bf_said_envelope(said),
@@ -79,7 +80,8 @@ void source_begin(struct source_drive *drive)
         source_end(drive, BF_MOVE_FAILED, &err);
         return;
     }
-    source_start_watch(drive);
+    if (!drive->images)
+        source_start_watch(drive);
     source_pump(drive);
 }
 
@@ -128,7 +130,10 @@ static int set_up(struct source_drive *drive, struct bf_error *err)
     spec.tls_certificates = source_settings()->tls_certificates;
     spec.psk_file = source_settings()->psk_file;
     r = bf_server_new(drive->loop, &spec, on_server_failed, drive, &drive->server, err);
-    return r < 0 ? r : source_open_qemu(drive, err);
+    if (r < 0)
+        return r;
+    return bf_plan_is_shut_off(&drive->move->plan) ? source_images_open(drive, err)
+                                                   : source_open_qemu(drive, err);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -144,6 +149,7 @@ void source_closed_one(struct source_drive *drive)
     free(drive->disks);
     free(drive->drops);
     free(drive->reading);
+    source_images_free(drive->images);
     if (drive->closed)
         drive->closed(drive->move);
     free(drive);
@@ -176,7 +182,7 @@ static int begin(struct source_drive *drive, struct bf_error *err)
         drive->move->driver = NULL;
         return r;
     }
-    bf_move_set_phase(drive->move, "looking at QEMU");
+    bf_move_set_phase(drive->move, drive->images ? "looking at the images" : "looking at QEMU");
     (void)uv_timer_start(&drive->tick, source_on_tick, TICK_MS, TICK_MS);
     if (drive->begun)
         source_pump(drive);

@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "daemon/log.h"
+#include "images.h"
 
 #include <string.h>
 
@@ -95,13 +96,17 @@ void source_try_wish(struct source_drive *drive)
         atomic_store(&drive->work_stop, true);
         return;
     }
-    if (!bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
+    if (drive->images ? !source_images_known(drive)
+                      : !bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
         return; /* it is looked for */
     drive->wish_started = true;
     drive->wish_ms = uv_now(drive->loop);
     drive->cursor = 0;
     memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
-    carry_out(drive);
+    if (drive->images)
+        source_images_carry_out(drive);
+    else
+        carry_out(drive);
 }
 
 void source_op_began(struct source_drive *drive)
@@ -240,6 +245,8 @@ void source_pump(struct source_drive *drive)
     show(drive);
     if (drive->machine.state == BF_SOURCE_ENDED)
         end_by_outcome(drive);
+    else if (drive->images)
+        source_images_follow(drive);
 }
 
 void source_feed(struct source_drive *drive, const struct bf_source_fact *fact)

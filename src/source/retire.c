@@ -93,6 +93,11 @@ static void retire_next_stored(struct source_drive *drive)
     finish(drive);
 }
 
+void source_retire_stored(struct source_drive *drive)
+{
+    retire_next_stored(drive);
+}
+
 /* --- in QEMU, where they still are --- */
 
 static void on_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)

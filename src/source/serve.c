@@ -40,7 +40,7 @@ static int serve_all(struct source_drive *drive, struct bf_error *err)
     return bf_server_serve(drive->server, carriers, nr_carriers, err);
 }
 
-static void finish(struct source_drive *drive)
+void source_serve_carriers(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
 
@@ -60,7 +60,7 @@ static void read_next(struct source_drive *drive)
     while (drive->cursor < source_nr_items(drive) && !source_item_wanted(drive, drive->cursor))
         drive->cursor++;
     if (drive->cursor == source_nr_items(drive))
-        finish(drive);
+        source_serve_carriers(drive);
     else if (drive->no_spill)
         source_read_block_status(drive);
     else

@@ -210,7 +210,8 @@ static bool is_overdue(const struct source_drive *drive)
     uint64_t in_state_ms = now_ms - drive->state_ms;
 
     if (state == BF_SOURCE_ABORTING &&
-        (!drive->heard || is_lasting(drive->why.code) || in_state_ms > FAREWELL_MS))
+        (!drive->heard || drive->machine.reason == BF_DROP_PEER_ABORTED || /* it has said so */
+         is_lasting(drive->why.code) || in_state_ms > FAREWELL_MS))
         return true;
     if (state == BF_SOURCE_OFFERING)
         return in_state_ms > drive->config->expect_timeout_s * 1000;
