@@ -4,6 +4,7 @@
  *     driver.c   begins, resumes, ends        exchange.c   where sources call, and whom they mean
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
  *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
+ *     images.h   all of it for a machine that is shut off
  *     place.c, modes.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
  * wish wants
  */
@@ -21,6 +22,7 @@
 #include "handoff/dest.h"
 
 struct dest_caller;
+struct dest_images;
 
 /** Where a snapshot or a delta can be fetched; as the source said last. */
 struct dest_exports {
@@ -49,7 +51,8 @@ struct dest_drive {
     struct bf_ledger ledger;
     struct dest_exports exports;
 
-    struct bf_qemu *qemu;
+    struct bf_qemu *qemu;       /* of a machine that runs, or NULL */
+    struct dest_images *images; /* images.h: of one that is shut off, or NULL */
     struct dest_caller *caller; /* the source, while it is connected */
     char *source_name;          /* of its certificate; NULL: it has not called this daemon yet */
     uint64_t silent_since_ms;   /* when it was not */
@@ -127,6 +130,9 @@ void dest_pump(struct dest_drive *drive);
 
 /** The first OFFER has come: make it durable, then begin. */
 void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope);
+
+/** A timer or work of the drive is closed. */
+void dest_closed_one(struct dest_drive *drive);
 
 /* --- exchange.c --- */
 

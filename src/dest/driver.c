@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include "drive.h"
+#include "images.h"
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
@@ -69,7 +70,7 @@ static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_erro
 static int note_offer(struct dest_drive *drive, const Bitferry__Envelope *envelope,
                       struct bf_error *err)
 {
-    const char *start = bf_qemu_start(drive->qemu);
+    const char *start = drive->images ? "" : bf_qemu_start(drive->qemu);
     int r;
 
     /* A former run of the daemon got this far, and not further. */
@@ -88,14 +89,28 @@ static int note_offer(struct dest_drive *drive, const Bitferry__Envelope *envelo
     return r;
 }
 
+/* Bits of a machine that is shut off are complete; those of one that runs are not. */
+static int check_kind(const struct dest_drive *drive, struct bf_error *err)
+{
+    if ((drive->offer.kind == BF_HANDOFF_STILL) == (drive->images != NULL))
+        return 0;
+    return bf_error_set(err, BF_E_UNSUPPORTED,
+                        drive->images ? "the source has a machine that runs, but shut-off images "
+                                        "are expected here (--image)"
+                                      : "the source has a machine that is shut off, but a QEMU is "
+                                        "expected here (--qmp)");
+}
+
 void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope)
 {
     struct bf_error err = BF_ERROR_INIT;
     int r;
 
-    if (!bf_qemu_live(drive->qemu))
+    if (!drive->images && !bf_qemu_live(drive->qemu))
         return; /* it is said again */
     r = note_offer(drive, envelope, &err);
+    if (r == 0)
+        r = check_kind(drive, &err);
     bf_fail_point("dest.offered");
     if (r == 0)
         r = init_machine(drive, envelope->epoch, &err);
@@ -116,17 +131,21 @@ static void release(struct dest_drive *drive)
     free(drive->found.bitmaps);
     free(drive->proven);
     free(drive->source_name);
+    dest_images_free(drive->images);
     if (drive->closed)
         drive->closed(drive->move);
     free(drive);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+void dest_closed_one(struct dest_drive *drive)
 {
-    struct dest_drive *drive = handle->data;
-
     if (--drive->nr_open == 0)
         release(drive);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    dest_closed_one(handle->data);
 }
 
 static void free_drive(struct bf_move *move, void (*closed)(struct bf_move *move))
@@ -139,6 +158,8 @@ static void free_drive(struct bf_move *move, void (*closed)(struct bf_move *move
     dest_stop_pull(drive);
     if (drive->qemu)
         bf_qemu_free(drive->qemu);
+    if (drive->images)
+        dest_images_stop(drive->images);
     uv_close((uv_handle_t *)&drive->tick, on_timer_closed);
     uv_close((uv_handle_t *)&drive->again, on_timer_closed);
 }
@@ -178,6 +199,8 @@ static int set_up(struct dest_drive *drive, struct bf_error *err)
         return bf_error_set(err, BF_E_INVALID, "'%s' is no UUID", drive->move->plan.uuid);
     if (dest_exchange_open(drive->loop, drive->config, err) < 0)
         return -1;
+    if (bf_plan_is_shut_off(&drive->move->plan))
+        return dest_images_open(drive, err);
     handlers.ctx = drive;
     return bf_qemu_new(drive->loop, &target, &handlers, &drive->qemu, err);
 }
@@ -200,7 +223,7 @@ static int begin(struct dest_drive *drive, struct bf_error *err)
     if (r < 0)
         return give_up(drive, r);
     dest_exchange_add(drive);
-    bf_move_set_phase(drive->move, "looking at QEMU");
+    bf_move_set_phase(drive->move, drive->images ? "waiting for the source" : "looking at QEMU");
     (void)uv_timer_start(&drive->tick, dest_on_tick, TICK_MS, TICK_MS);
     if (drive->begun)
         dest_pump(drive);

@@ -123,7 +123,8 @@ void dest_pull(struct dest_drive *drive)
         return;
     }
     r = bf_carrier_folder_make(drive->config, drive->move->id,
-                               bf_live_identity(bf_qemu_live(drive->qemu)), &err);
+                               drive->images ? NULL : bf_live_identity(bf_qemu_live(drive->qemu)),
+                               &err);
     if (r < 0)
         bf_fetch_items_free(items, nr_items);
     else

@@ -3,6 +3,7 @@
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
+#include "images.h"
 
 #include <string.h>
 
@@ -143,6 +144,8 @@ static void make_way(struct dest_drive *drive)
 {
     if (drive->op)
         bf_live_op_stop(drive->op);
+    if (drive->images)
+        dest_images_stop(drive->images);
     if (drive->fetch) {
         dest_stop_pull(drive);
         (void)dest_op_ended(drive);
@@ -157,13 +160,15 @@ void dest_try_wish(struct dest_drive *drive)
         make_way(drive);
         return;
     }
-    if (!bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
+    if (!drive->images && !bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
         return; /* it is looked for */
     drive->wish_started = true;
     drive->wish_ms = uv_now(drive->loop);
     drive->cursor = 0;
     memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
-    if (bf_qemu_is_gone(drive->qemu))
+    if (drive->images)
+        dest_images_carry_out(drive);
+    else if (bf_qemu_is_gone(drive->qemu))
         carry_out_gone(drive);
     else if (must_be_placed(drive))
         dest_place(drive, carry_out);
@@ -351,6 +356,8 @@ void dest_pump(struct dest_drive *drive)
     show(drive);
     if (drive->machine.state == BF_DEST_ENDED && !waits_to_tell(drive))
         end_by_outcome(drive);
+    else if (drive->images && drive->machine.state == BF_DEST_AWAITING_GUEST)
+        dest_tell(drive, BF_DEST_GUEST_RUNS); /* whoever starts it next finds the bitmaps */
 }
 
 void dest_feed(struct dest_drive *drive, const struct bf_dest_fact *fact)
