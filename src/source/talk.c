@@ -91,7 +91,7 @@ static void take_place(struct bf_offer_disk *disk, const Bitferry__PlacedDisk *p
 /* The destination has seen both sides: what it decides holds, but never against a wish. */
 static void take_method(struct source_drive *drive, Bitferry__Method method)
 {
-    if (method == BITFERRY__METHOD__METHOD_FREEZE)
+    if (method == BITFERRY__METHOD__METHOD_FREEZE && !drive->images)
         drive->offer.kind = BF_HANDOFF_FREEZE;
     drive->machine.kind = drive->offer.kind;
 }
