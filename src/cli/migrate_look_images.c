@@ -1,7 +1,7 @@
+#include "attach/image_chain.h"
 #include "base/name.h"
 #include "carrier/describe.h"
 #include "carrier/reader.h"
-#include "attach/image_chain.h"
 #include "migrate_look.h"
 
 #include <stdio.h>

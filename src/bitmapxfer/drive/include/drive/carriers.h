@@ -12,8 +12,8 @@
 
 enum { BF_CARRIER_PATH_MAX = 255 }; /* a carrier_dir of 160 bytes, an id of 32, a name of 40 */
 
-/** @qemu: who must be able to enter the folder; NULL: nobody else.  Repeatable.  Errors: PERMISSION (somebody else's
- *  folder), IO and the like. */
+/** @qemu: who must be able to enter the folder; NULL: nobody else.  Repeatable.  Errors: PERMISSION
+ * (somebody else's folder), IO and the like. */
 int bf_carrier_folder_make(const struct bf_config *config, const char *move_id,
                            const struct bf_live_identity *qemu, struct bf_error *err);
 
