@@ -291,7 +291,7 @@ SPOIL(long_alias, (memset(many, 'x', sizeof many), s->disks[0].alias = FILLED(25
 SPOIL(max_mode, s->disks[0].mode = BITFERRY__MODE__MODE_NBD)
 SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
 SPOIL(placed_freeze, s->placement.method = BITFERRY__METHOD__METHOD_FREEZE)
-SPOIL(placed_method_3, s->placement.method = (Bitferry__Method)3)
+SPOIL(placed_method_4, s->placement.method = (Bitferry__Method)4)
 SPOIL(placed_mode_4, s->placed.mode = (Bitferry__Mode)4)
 SPOIL(style_2, s->offer.style = (Bitferry__ChainStyle)2)
 SPOIL(no_checkpoints, s->offer.n_checkpoints = 0)
@@ -432,7 +432,7 @@ static const struct row rows[] = {
     {as_offer, max_mode, NULL},
     {as_offer, mode_4, "OFFER: there is no mode 4"},
     {as_placement, placed_freeze, NULL},
-    {as_placement, placed_method_3, "OFFER: there is no method 3"},
+    {as_placement, placed_method_4, "OFFER: there is no method 4"},
     {as_placement, placed_mode_4, "OFFER: there is no mode 4"},
     {as_placement, placed_none, NULL},
     {as_placement, placed_huge, "OFFER: the disk is larger than any disk"},
