@@ -108,6 +108,16 @@ static int judge(const struct bf_rpc_tls *tls, int code, struct bf_error *err)
                         gnutls_strerror(code));
 }
 
+/* Whoever has proven himself speaks TLS: what does not decrypt was damaged on its way, and another
+ * connection may do better. */
+static int judge_open(const struct bf_rpc_tls *tls, int code, struct bf_error *err)
+{
+    if (code == GNUTLS_E_FATAL_ALERT_RECEIVED || code == GNUTLS_E_SESSION_EOF)
+        return judge(tls, code, err);
+    return bf_error_set(err, BF_E_PEER, "what came was damaged on its way: %s",
+                        gnutls_strerror(code));
+}
+
 static int set_credentials(struct bf_rpc_tls *tls)
 {
     const struct bf_rpc_credentials *credentials = tls->credentials;
@@ -208,7 +218,7 @@ int bf_rpc_tls_read(struct bf_rpc_tls *tls, uint8_t *space, size_t space_bytes,
     if (r == GNUTLS_E_AGAIN)
         return 0;
     if (r <= 0)
-        return judge(tls, r == 0 ? GNUTLS_E_SESSION_EOF : (int)r, err);
+        return judge_open(tls, r == 0 ? GNUTLS_E_SESSION_EOF : (int)r, err);
     *ret_nr_bytes = (size_t)r;
     return 1;
 }
