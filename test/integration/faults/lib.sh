@@ -78,7 +78,7 @@ expect_vm() {
 # start_vm [OPTION...]
 start_vm() {
     leaving=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
-        --peer "127.0.0.1:$port" --disk vda=vda "$@")
+        --peer "${peer:-127.0.0.1:$port}" --disk vda=vda "$@")
 }
 
 start_move() {

@@ -1,0 +1,4 @@
+# What the network between the helpers may do to them.
+add_executable(tcp-proxy tools/tcp-proxy.c)
+set_target_properties(tcp-proxy PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+bf_integration_test(network/proxied TIMEOUT 240)

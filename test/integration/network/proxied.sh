@@ -1,0 +1,70 @@
+#!/bin/bash
+# Between the helpers stands somebody who resets connections, turns bits over, says frames twice, or says old ones
+# again: the move carries on, and what arrives is what was sent (FAULTS.md, 54, 55, 57, 58).
+. "$(dirname "$0")/../dest/tls_lib.sh"
+each reset flip double replay
+
+# between RULE...: what the source takes for the destination
+between() {
+    local front=$((port + 1))
+    run_child "$BF_BUILD/test/tcp-proxy" "$front" "$port" "$@" >"$scratch/proxy.log"
+    wait_for 30 grep -q listening "$scratch/proxy.log"
+    peer=127.0.0.1:$front
+}
+
+# secured: both daemons, with certificates
+secured() {
+    local name
+    authority ours
+    for name in source dest; do
+        host ours "$name.test"
+        secure "$name" "ours.$name.test"
+        begin_daemon "$name"
+    done
+}
+
+# events TEXT: how many of them the proxy tells
+events() {
+    grep -c -- "$1" "$scratch/proxy.log" || true
+}
+
+begin_pair
+case $BF_CASE in
+reset) # in the handshake, in the greeting, in and between the words
+    secured
+    between reset 1200 150 10
+    ;;
+flip) # behind the handshake, which somebody who stands in between can always make fail
+    secured
+    between
+    start_vm
+    wait_for 30 in_log dest 'called, as source.test'
+    order source abort "$leaving" >/dev/null
+    wait_for 30 grep -q '^0 ended' "$scratch/proxy.log"
+    kill "$child"
+    wait "$child" || true
+    between flip "$(sed -n 's/^0 ended (\([0-9]*\) .*/\1/p' "$scratch/proxy.log")" 50 5
+    ;;
+*)
+    begin_daemons
+    between "$BF_CASE"
+    ;;
+esac
+start_move
+install
+case $BF_CASE in
+reset) [ "$(events 'was reset')" -ge 3 ] || die "$(cat "$scratch/proxy.log")" ;;
+flip) [ "$(events 'wrong bit')" -ge 1 ] || die "$(cat "$scratch/proxy.log")" ;;
+replay)
+    # A new epoch: the old one's frames come right behind its greeting, with OFFER, ARM and snapshots.
+    kill_daemon source
+    begin_daemon source
+    wait_for 30 grep -q '^1 heard old frames' "$scratch/proxy.log"
+    wait_move source "$leaving" installed
+    guest_writes source vda 7
+    ;;
+esac
+switch_over
+settle "$BF_CASE"
+equal 1 "$(grep -c 'COMMITTING -> READING_BACK' "$scratch/dest.log")" "commits"
+ok "$BF_CASE"
