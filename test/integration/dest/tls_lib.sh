@@ -23,8 +23,8 @@ host() {
     cp "$scratch/$1/ca-cert.pem" "$folder/"
     for kind in server client; do
         certtool --generate-privkey --key-type=ed25519 --outfile "$folder/$kind-key.pem" 2>/dev/null
-        printf 'cn = %s\ndns_name = %s\nip_address = 127.0.0.1\ntls_www_%s\nsigning_key\n' \
-            "$2" "$2" "$kind" >"$folder/$kind.info"
+        printf 'cn = %s\ndns_name = %s\nip_address = %s\ntls_www_%s\nsigning_key\n' \
+            "$2" "$2" "${host_address:-127.0.0.1}" "$kind" >"$folder/$kind.info"
         certtool --generate-certificate --load-privkey "$folder/$kind-key.pem" \
             --template "$folder/$kind.info" --load-ca-certificate "$scratch/$1/ca-cert.pem" \
             --load-ca-privkey "$scratch/$1/ca-key.pem" --outfile "$folder/$kind-cert.pem" 2>/dev/null
