@@ -58,6 +58,8 @@ struct source_drive {
     bool peer_open;
     bool heard; /* a word of this move, ever */
     uint64_t peer_lost_ms;
+    uint64_t farewell_ms; /* until then the destination may hear the end; 0: not ended */
+    bool farewell_said;
     struct bf_server *server;
     uv_timer_t tick;
     uv_timer_t again; /* what was busy is tried again */

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { AGAIN_MS = 500 };
+enum {
+    AGAIN_MS = 500,
+    FAREWELL_MS = 10000, /* for a destination that is away to hear that our copies are gone */
+};
 
 /* --- the end --- */
 
@@ -227,6 +230,16 @@ static bool must_not_drain(const struct source_drive *drive)
     return version.major > 10 || (version.major == 10 && version.minor >= 1);
 }
 
+/* Unsaid, the destination would wait for it until its peer_timeout_s. */
+static bool waits_to_tell(struct source_drive *drive)
+{
+    if (drive->farewell_said || drive->machine.outcome != BF_OUTCOME_COMMITTED)
+        return false;
+    if (drive->farewell_ms == 0)
+        drive->farewell_ms = uv_now(drive->loop) + FAREWELL_MS;
+    return uv_now(drive->loop) < drive->farewell_ms;
+}
+
 void source_pump(struct source_drive *drive)
 {
     struct bf_source_wish wish;
@@ -243,7 +256,7 @@ void source_pump(struct source_drive *drive)
     } while (must_not_drain(drive));
     drive->pumping = false;
     show(drive);
-    if (drive->machine.state == BF_SOURCE_ENDED)
+    if (drive->machine.state == BF_SOURCE_ENDED && !waits_to_tell(drive))
         end_by_outcome(drive);
     else if (drive->images)
         source_images_follow(drive);

@@ -72,6 +72,8 @@ void source_say(struct source_drive *drive, const struct bf_word *word)
     if (bf_said_new(&saying, &said, &err) < 0 ||
         bf_rpc_send(drive->peer, bf_said_envelope(said), &err) < 0)
         bf_log(BF_LOG_WARNING, "move %s: a word was not sent: %s", drive->move->id, err.text);
+    else
+        drive->farewell_said = word->step == BF_STEP_RETIRED;
 }
 
 static bool is_ours(const struct source_drive *drive, const Bitferry__Envelope *envelope)
@@ -255,5 +257,8 @@ void source_on_tick(uv_timer_t *timer)
         return;
     if (!drive->peer && (!is_lasting(drive->why.code) || drive->machine.state == BF_SOURCE_SEALED))
         call(drive);
-    look_at_clock(drive);
+    if (drive->machine.state == BF_SOURCE_ENDED)
+        source_pump(drive);
+    else
+        look_at_clock(drive);
 }
