@@ -10,7 +10,9 @@
 #include <nbdkit-plugin.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -38,11 +40,22 @@ static int plugin_config(const char *key, const char *value)
     return bf_config_set(&config, key, value, &err) < 0 ? say(&err) : 0;
 }
 
+/* On the SIGTERM of --exit-with-parent nbdkit waits for its clients, and one that reads nothing
+ * keeps it for ever.  Whoever only reads has nothing to finish. */
+static void end_with_parent(void)
+{
+    int signum = 0;
+
+    if (prctl(PR_GET_PDEATHSIG, &signum) == 0 && signum != 0)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 /* Before nbdkit forks: the locks belong to the open files, which the child inherits. */
 static int plugin_get_ready(void)
 {
     struct bf_error err = BF_ERROR_INIT;
 
+    end_with_parent();
     return bf_store_open(&store, &config, &err) < 0 ? say(&err) : 0;
 }
 
