@@ -457,6 +457,39 @@ static void test_a_journal_that_fails_keeps_the_seal_unsaid(void **state)
     assert_int_equal(bench.source.reason, BF_DROP_JOURNAL_FAILED);
 }
 
+static void test_a_qemu_that_ends_behind_the_switchover_has_done_its_work(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    event(&bench, BF_SOURCE_SWITCHED);
+    event(&bench, BF_SOURCE_QEMU_GONE);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    answer(&bench, BF_SOURCE_INSPECTED);
+    expect_record(&bench, BF_MARK_SEALED);
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    event(&bench, BF_SOURCE_QEMU_GONE);
+    expect_abort(&bench, BF_DROP_SOURCE_QEMU_GONE);
+}
+
+static void test_a_destination_that_has_given_up_need_not_confirm_it(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_installed(&bench);
+    hear(&bench, BF_STEP_ABORT);
+    expect_record(&bench, BF_MARK_ABORTING);
+    answer(&bench, BF_SOURCE_DONE);
+    do_wish(&bench, BF_SOURCE_CLEAN);
+    expect_record(&bench, BF_MARK_ENDED);
+    assert_int_equal(bench.source.reason, BF_DROP_PEER_ABORTED);
+}
+
 static void test_two_ended_helpers_do_not_talk_for_ever(void **state)
 {
     struct bench bench;
@@ -713,6 +746,8 @@ int main(void)
         cmocka_unit_test(test_a_guest_that_stays_keeps_its_bitmaps_until_they_are_being_removed),
         cmocka_unit_test(test_an_operator_cannot_take_a_seal_back),
         cmocka_unit_test(test_a_journal_that_fails_keeps_the_seal_unsaid),
+        cmocka_unit_test(test_a_qemu_that_ends_behind_the_switchover_has_done_its_work),
+        cmocka_unit_test(test_a_destination_that_has_given_up_need_not_confirm_it),
         cmocka_unit_test(test_two_ended_helpers_do_not_talk_for_ever),
         cmocka_unit_test(test_every_fact_in_every_state_is_taken_or_fails_the_move),
         cmocka_unit_test(test_late_answers_are_ignored),

@@ -13,6 +13,8 @@ static void done(struct bf_source *source, const uint8_t *drops)
     if (source->state == BF_SOURCE_CONFIRMING &&
         source->giving_up == BF_DROP_MIGRATION_FAILED) /* not retired yet: KEEP */
         bf_source_abandon(source);
+    else if (source->state == BF_SOURCE_CLEANING && source->reason == BF_DROP_PEER_ABORTED)
+        bf_source_set_state(source, BF_SOURCE_ENDING); /* it has said so when nothing was left */
     else
         bf_source_set_state(source, bf_source_row(source->state)->after);
     if (source->state == BF_SOURCE_ENDED) {

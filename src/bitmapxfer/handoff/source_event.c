@@ -26,7 +26,7 @@ void bf_source_abandon(struct bf_source *source)
 static void give_up_sealed(struct bf_source *source)
 {
     switch ((int)source->giving_up) {
-    case BF_DROP_SOURCE_QEMU_GONE: /* it has done its work */
+    case BF_DROP_SOURCE_QEMU_GONE: /* seen before it was known that the guest had left */
         source->giving_up = BF_DROP_NONE;
         break;
     case BF_DROP_OPERATOR_ABORT:
@@ -162,8 +162,9 @@ void bf_source_take_event(struct bf_source *source, const struct bf_source_fact 
     case BF_SOURCE_KEPT:
         kept(source);
         break;
-    case BF_SOURCE_QEMU_GONE:
-        bf_source_want_abort(source, BF_DROP_SOURCE_QEMU_GONE);
+    case BF_SOURCE_QEMU_GONE: /* once the guest has left, it has done its work */
+        if (!source->switched)
+            bf_source_want_abort(source, BF_DROP_SOURCE_QEMU_GONE);
         break;
     case BF_SOURCE_TOO_BUSY:
         source->too_busy = source->state == BF_SOURCE_DRAINING;

@@ -17,7 +17,7 @@
  *                     | the destination never confirms: UNCONFIRMED ^
  *                     +---------------------------------------------+
  *   before CONFIRMING, for any reason to give up:
- *       ABANDONING -> CLEANING -> ABORTING -> ENDING -> ENDED
+ *       ABANDONING -> CLEANING -> ABORTING -> ENDING -> ENDED    (no ABORTING where the other has)
  *   after a restart of the helper:  RESUMING -> BEGINNING (next epoch), SEALING, SEALED or
  * ABANDONING; an answer in doubt:  SNAPPING_FROZEN -> DOUBTING_FROZEN, SNAPPING -> DOUBTING, and
  * back or on.
@@ -110,7 +110,8 @@ enum bf_source_fact_kind {
                            FREEZE also: the orchestrator's word */
     BF_SOURCE_KEPT, /* the guest stays: MIGRATION `failed` or `cancelled`, or RESUME after PAUSED or
                        SWITCHED */
-    BF_SOURCE_QEMU_GONE, /* the QMP socket is dead and the process with it */
+    BF_SOURCE_QEMU_GONE, /* the QMP socket is dead and the process with it.  After SWITCHED nothing
+                            is lost with it: what needs it is REFUSED, the images tell the rest */
     BF_SOURCE_TOO_BUSY,  /* the deadline for DRAINING has passed: go on with deltas */
     BF_SOURCE_ABORT,     /* the operator gives up */
     BF_SOURCE_DEADLINE,  /* the destination has not answered a word for too long */
