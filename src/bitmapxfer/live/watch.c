@@ -265,6 +265,32 @@ static void on_closed(void *ctx, const struct bf_error *err)
 
 /* Beginning */
 
+static void on_ordered_events(void *ctx, const json_t *result, const struct bf_error *err)
+{
+    struct bf_live_watch *watch = ctx;
+
+    (void)result;
+    (void)err; /* a migration is under way: then there are only our looks */
+    watch->again = true;
+    end_answer(watch);
+}
+
+/* QEMU tells of the steps of a migration only where it was asked to, as libvirt does.  Between two
+ * looks a migration can complete and its QEMU end. */
+static void order_events(struct bf_live_watch *watch)
+{
+    static const char command[] = "migrate-set-capabilities";
+
+    if (!bf_qmp_has_command(watch->live->qmp, command))
+        return;
+    watch->nr_awaited++;
+    if (bf_qmp_send(
+            watch->live->qmp, command,
+            json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1),
+            watch->deadline_ms, on_ordered_events, watch, NULL) < 0)
+        watch->nr_awaited--;
+}
+
 static bool copy_disks(struct bf_live_watch *watch, const struct bf_live_watch_config *config)
 {
     watch->mirrors = calloc((size_t)config->nr_disks + 1, sizeof *watch->mirrors);
@@ -313,6 +339,7 @@ int bf_live_watch_new(struct bf_live *live, const struct bf_live_watch_config *c
     (void)uv_timer_init(live->loop, &watch->timer); /* cannot fail */
     watch->timer.data = watch;
     live->listener = (struct bf_live_listener){on_event, on_closed, watch};
+    order_events(watch);
     look_at_once(watch);
     *ret_watch = watch;
     return 0;

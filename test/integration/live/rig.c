@@ -200,6 +200,12 @@ void vm_signal(struct vm *vm, int number)
     vm->pid = 0;
 }
 
+void vm_reap(struct vm *vm)
+{
+    assert_int_equal(waitpid(vm->pid, NULL, 0), vm->pid);
+    vm->pid = 0;
+}
+
 void vm_close(struct vm *vm)
 {
     if (vm->watch)

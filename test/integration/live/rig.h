@@ -73,6 +73,7 @@ void vm_open(struct vm *vm, const char *uuid, const char *start);
 /** Both, with success. */
 void vm_start(struct vm *vm, const char *const more[]);
 void vm_signal(struct vm *vm, int number); /* SIGSTOP and SIGKILL: waits for its effect */
+void vm_reap(struct vm *vm);               /* it ends by itself */
 void vm_close(struct vm *vm);
 
 json_t *vm_call(struct vm *vm, const char *command, json_t *arguments); /* new reference */

@@ -369,6 +369,27 @@ static void a_mirror_that_is_ended_while_the_guest_rests_is_told_before_it_runs(
     (void)fclose(orchestrator.from);
 }
 
+static void a_migration_that_completes_in_a_qemu_that_quits_is_told(void **state)
+{
+    struct orchestrator orchestrator;
+    struct watcher watcher;
+    char line[4096];
+
+    watch_with_orchestrator(*state, &watcher, &orchestrator);
+    orchestrator_do(&orchestrator,
+                    "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >/dev/null\"}}",
+                    line);
+    do
+        orchestrator_do(&orchestrator, "{\"execute\":\"query-migrate\"}", line);
+    while (!strstr(line, "\"completed\""));
+    orchestrator_do(&orchestrator, "{\"execute\":\"quit\"}", line);
+    vm_reap(watcher.vm);
+    watcher_await_migration(&watcher, BF_LIVE_MIGRATION_COMPLETED);
+    (void)watcher_await(&watcher, BF_LIVE_LOST);
+    watcher_stop(&watcher);
+    (void)fclose(orchestrator.from);
+}
+
 struct quitter {
     struct vm *vm;
     struct bf_live_watch *watch;
@@ -414,6 +435,7 @@ int main(void)
         RIG_TEST(a_mirror_that_is_ended_in_the_pause_is_told_after_it),
         RIG_TEST(a_mirror_that_is_ended_before_the_pause_is_told_before_it),
         RIG_TEST(a_mirror_that_is_ended_while_the_guest_rests_is_told_before_it_runs),
+        RIG_TEST(a_migration_that_completes_in_a_qemu_that_quits_is_told),
         RIG_TEST(stops_and_runs_of_the_guest_are_told),
         RIG_TEST(a_migration_that_fails_is_told),
         RIG_TEST(a_migration_that_is_cancelled_is_told),
