@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "base/fail_point.h"
+#include "base/math.h"
 #include "daemon/log.h"
 #include "images.h"
 
@@ -339,7 +340,8 @@ static bool waits_to_tell(struct dest_drive *drive)
     if (drive->caller || drive->machine.outcome != BF_OUTCOME_ABORTED)
         return false;
     if (drive->farewell_ms == 0)
-        drive->farewell_ms = uv_now(drive->loop) + FAREWELL_MS;
+        drive->farewell_ms =
+            uv_now(drive->loop) + bf_min_u64(FAREWELL_MS, drive->config->peer_timeout_s * 1000);
     return uv_now(drive->loop) < drive->farewell_ms;
 }
 

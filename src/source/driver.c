@@ -177,6 +177,7 @@ static int begin(struct source_drive *drive, struct bf_error *err)
 
     if (r == 0 && drive->ledger.has_offer)
         r = init_machine(drive, err);
+    drive->heard = drive->ledger.has_record; /* before the restart, perhaps */
     if (r < 0) {
         free_drive(drive->move, NULL);
         drive->move->driver = NULL;

@@ -1,6 +1,7 @@
 /* Facts go into the machine, its wishes come out and are carried out, one at a time. */
 #include "drive.h"
 
+#include "base/math.h"
 #include "daemon/log.h"
 #include "images.h"
 
@@ -236,7 +237,8 @@ static bool waits_to_tell(struct source_drive *drive)
     if (drive->farewell_said || drive->machine.outcome != BF_OUTCOME_COMMITTED)
         return false;
     if (drive->farewell_ms == 0)
-        drive->farewell_ms = uv_now(drive->loop) + FAREWELL_MS;
+        drive->farewell_ms =
+            uv_now(drive->loop) + bf_min_u64(FAREWELL_MS, drive->config->peer_timeout_s * 1000);
     return uv_now(drive->loop) < drive->farewell_ms;
 }
 
