@@ -19,6 +19,19 @@ dead() {
     ! readlink -q "/proc/${daemon[$1]}/exe" >/dev/null
 }
 
+# stopped SIDE: by a fail point
+stopped() {
+    grep -q '^State:.*stopped' "/proc/${daemon[$1]}/status"
+}
+
+# row SIDE BITMAP: what that side tells of it: "carried", "dropped REASON", ...
+row() {
+    local id=$arriving
+    [ "$1" = dest ] || id=$leaving
+    order "$1" status --json "$id" | jq -r --arg name "$2" '.moves[0].bitmaps[] | select(.bitmap==$name) |
+        [.outcome, (.reason.message // empty | split(":")[0])] | join(" ")'
+}
+
 # each CASE...: this script once for each, with a scratch folder of its own.  In one such run: the case.
 each() {
     [ -z "${BF_CASE:-}" ] || return 0
