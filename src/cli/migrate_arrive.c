@@ -1,6 +1,6 @@
 #include "migrate_arrive.h"
 
-#include "libvirt/domain_checkpoints.h"
+#include "libvirt/define.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -60,6 +60,64 @@ static bool is_defined(enum bf_verdict_fate fate)
     return fate == BF_VERDICT_REDEFINED || fate == BF_VERDICT_PARTLY;
 }
 
+static int fill_definition(const struct bf_verdict *verdict, struct bf_virt_definition *ret_item,
+                           struct bf_error *err)
+{
+    const char **without = calloc(verdict->nr_disks + 1, sizeof *without);
+
+    if (!without)
+        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    *ret_item = (struct bf_virt_definition){
+        .checkpoint = verdict->checkpoint, .wanted = is_defined(verdict->fate), .without = without};
+    for (size_t i = 0; i < verdict->nr_disks; i++) {
+        if (verdict->disks[i].proof == BF_PROOF_NONE)
+            without[ret_item->nr_without++] = verdict->disks[i].target;
+    }
+    return 0;
+}
+
+static void say_defining(void *ctx, const char *name)
+{
+    const struct bf_arrival_request *request = ctx;
+
+    bf_say_step(request->args, "defining checkpoint %s", name);
+}
+
+static void take_refusal(struct bf_verdict *verdict, const struct bf_error *refusal)
+{
+    verdict->fate = refusal->code == BF_E_BITMAP_INCONSISTENT ? BF_VERDICT_DROPPED
+                                                              : BF_VERDICT_METADATA_MISSING;
+    verdict->reason = refusal->code;
+    (void)snprintf(verdict->why, sizeof verdict->why, "%s", refusal->text);
+}
+
+static int define_all(const struct bf_arrival_request *request, struct bf_verdicts *verdicts,
+                      struct bf_error *err)
+{
+    struct bf_virt_definition *items = calloc(verdicts->nr_items + 1, sizeof *items);
+    int r = items ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+
+    for (size_t i = 0; r == 0 && i < verdicts->nr_items; i++)
+        r = fill_definition(&verdicts->items[i], &items[i], err);
+    if (r == 0)
+        r = bf_virt_define_all(request->domain, items, verdicts->nr_items, say_defining,
+                               (void *)(uintptr_t)request, err);
+    for (size_t i = 0; items && i < verdicts->nr_items; i++) {
+        if (items[i].refusal.code != BF_E_NONE)
+            take_refusal(&verdicts->items[i], &items[i].refusal);
+        free((void *)(uintptr_t)items[i].without);
+    }
+    free(items);
+    return r;
+}
+
+/* What a former visit left behind */
+
+struct leaving {
+    const struct bf_arrival_request *request;
+    const struct bf_arrival *arrival;
+};
+
 static const struct bf_verdict *find(const struct bf_verdicts *verdicts, const char *name)
 {
     for (size_t i = 0; i < verdicts->nr_items; i++) {
@@ -68,88 +126,6 @@ static const struct bf_verdict *find(const struct bf_verdicts *verdicts, const c
     }
     return NULL;
 }
-
-/* The nearest ancestor that is defined here. */
-static const char *living_parent(const struct bf_verdicts *verdicts,
-                                 const struct bf_verdict *verdict)
-{
-    const char *name = verdict->checkpoint->parent;
-
-    while (name) {
-        const struct bf_verdict *parent = find(verdicts, name);
-
-        if (!parent || is_defined(parent->fate))
-            return name;
-        name = parent->checkpoint->parent;
-    }
-    return NULL;
-}
-
-static int define(struct bf_virt_domain *domain, const struct bf_verdict *verdict,
-                  const struct bf_virt_adaptation *adaptation, struct bf_error *err)
-{
-    BF_CLEANUP(bf_freep) char *xml = NULL;
-    int r = bf_virt_checkpoint_adapt(verdict->checkpoint, adaptation, &xml, err);
-
-    return r < 0 ? r : bf_virt_domain_redefine(domain, xml, err);
-}
-
-/* With the domain as it was; where this libvirt does not take that, without (libvirt 7.0). */
-static int define_somehow(struct bf_virt_domain *domain, const struct bf_verdict *verdict,
-                          struct bf_virt_adaptation *adaptation, struct bf_error *err)
-{
-    struct bf_error with_domain = BF_ERROR_INIT;
-    struct bf_error without_domain = BF_ERROR_INIT;
-
-    if (define(domain, verdict, adaptation, &with_domain) == 0)
-        return 0;
-    if (with_domain.code == BF_E_BITMAP_INCONSISTENT)
-        return bf_error_set(err, with_domain.code, "%s", with_domain.text);
-    adaptation->domain_xml = NULL;
-    if (define(domain, verdict, adaptation, &without_domain) == 0)
-        return 0;
-    return bf_error_set(err, with_domain.code, "%s", with_domain.text);
-}
-
-static int define_verdict(const struct bf_arrival_request *request, struct bf_verdicts *verdicts,
-                          struct bf_verdict *verdict, const char *domain_xml, struct bf_error *err)
-{
-    BF_CLEANUP(bf_freep)
-    const char **without = calloc(verdict->nr_disks + 1, sizeof *without);
-    struct bf_virt_adaptation adaptation = {
-        .parent = living_parent(verdicts, verdict), .without = without, .domain_xml = domain_xml};
-    struct bf_error refusal = BF_ERROR_INIT;
-
-    if (!without)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < verdict->nr_disks; i++) {
-        if (verdict->disks[i].proof == BF_PROOF_NONE)
-            without[adaptation.nr_without++] = verdict->disks[i].target;
-    }
-    bf_say_step(request->args, "defining checkpoint %s", verdict->checkpoint->name);
-    if (define_somehow(request->domain, verdict, &adaptation, &refusal) == 0)
-        return 0;
-    verdict->fate =
-        refusal.code == BF_E_BITMAP_INCONSISTENT ? BF_VERDICT_DROPPED : BF_VERDICT_METADATA_MISSING;
-    verdict->reason = refusal.code;
-    (void)snprintf(verdict->why, sizeof verdict->why, "%s", refusal.text);
-    return 0;
-}
-
-static int define_all(const struct bf_arrival_request *request, struct bf_verdicts *verdicts,
-                      struct bf_error *err)
-{
-    BF_CLEANUP(bf_freep) char *domain_xml = NULL;
-    int r = bf_virt_domain_xml(request->domain, &domain_xml, err);
-
-    for (size_t i = 0; r == 0 && i < verdicts->nr_items; i++) {
-        if (is_defined(verdicts->items[i].fate))
-            r = define_verdict(request, verdicts, &verdicts->items[i], domain_xml, err);
-    }
-    return r;
-}
-
-/* What a former visit left behind */
 
 static bool has_bitmap(const struct bf_virt_checkpoint *checkpoint, const struct bf_look *look)
 {
@@ -164,31 +140,29 @@ static bool has_bitmap(const struct bf_virt_checkpoint *checkpoint, const struct
 }
 
 /* A definition here is of a former visit if its bitmap did not come, or did not come whole. */
-static bool is_leftover(const struct bf_virt_checkpoint *checkpoint,
-                        const struct bf_arrival *arrival)
+static bool is_leftover(void *ctx, const struct bf_virt_checkpoint *checkpoint)
 {
-    const struct bf_verdict *verdict = find(&arrival->verdicts, checkpoint->name);
+    const struct leaving *leaving = ctx;
+    const struct bf_verdict *verdict = find(&leaving->arrival->verdicts, checkpoint->name);
 
     if (verdict)
         return verdict->fate == BF_VERDICT_DROPPED;
-    return !has_bitmap(checkpoint, &arrival->after);
+    return !has_bitmap(checkpoint, &leaving->arrival->after);
+}
+
+static void note_forgotten(void *ctx, const char *name)
+{
+    const struct leaving *leaving = ctx;
+
+    bf_note(leaving->request->args, "checkpoint %s of a former visit was forgotten here", name);
 }
 
 static int forget_leftovers(const struct bf_arrival_request *request,
                             const struct bf_arrival *arrival, struct bf_error *err)
 {
-    BF_CLEANUP(bf_virt_checkpoints_release) struct bf_virt_checkpoints here = {.nr_items = 0};
-    int r = bf_virt_domain_checkpoints(request->domain, &here, err);
+    struct leaving leaving = {request, arrival};
 
-    for (size_t i = 0; r == 0 && i < here.nr_items; i++) {
-        if (!is_leftover(&here.items[i], arrival))
-            continue;
-        r = bf_virt_domain_forget(request->domain, here.items[i].name, err);
-        if (r == 0)
-            bf_note(request->args, "checkpoint %s of a former visit was forgotten here",
-                    here.items[i].name);
-    }
-    return r;
+    return bf_virt_forget_leftovers(request->domain, is_leftover, note_forgotten, &leaving, err);
 }
 
 int bf_arrive(const struct bf_arrival_request *request, struct bf_arrival *ret_arrival,

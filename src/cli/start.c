@@ -4,14 +4,24 @@
 #include "daemon_link.h"
 #include "output.h"
 #include "pairs.h"
+#include "vm_choice.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VM, OPT_UUID, OPT_QMP, OPT_DISK, OPT_IMAGE, OPT_MODE, OPT_SOCKET, NR_EXPECT_OPTIONS };
+enum {
+    OPT_VM,
+    OPT_UUID,
+    OPT_QMP,
+    OPT_DOMAIN,
+    OPT_CONNECT,
+    OPT_DISK,
+    OPT_IMAGE,
+    OPT_MODE,
+    OPT_SOCKET,
+    NR_EXPECT_OPTIONS
+};
 enum {
     OPT_PEER = NR_EXPECT_OPTIONS,
     OPT_READ,
@@ -25,17 +35,26 @@ enum {
     [OPT_VM] = {.name = "vm",                                                                      \
                 .placeholder = "NAME",                                                             \
                 .kind = BF_ARGUMENT_TEXT,                                                          \
-                .required = true,                                                                  \
                 .help = "the virtual machine's name"},                                             \
     [OPT_UUID] = {.name = "uuid",                                                                  \
                   .placeholder = "UUID",                                                           \
                   .kind = BF_ARGUMENT_TEXT,                                                        \
-                  .required = true,                                                                \
                   .help = "its UUID, the same on both hosts: by it the two ends find each other"}, \
     [OPT_QMP] = {.name = "qmp",                                                                    \
                  .placeholder = "PATH",                                                            \
                  .kind = BF_ARGUMENT_FILE,                                                         \
                  .help = "a QMP socket of its QEMU on this host, for the daemon alone"},           \
+    [OPT_DOMAIN] = {.name = "domain",                                                              \
+                    .placeholder = "NAME",                                                         \
+                    .kind = BF_ARGUMENT_TEXT,                                                      \
+                    .help = "a libvirt domain in place of --qmp, by name or UUID: its QEMU is "    \
+                            "reached through libvirt, and its checkpoints come along; --vm and "   \
+                            "--uuid are libvirt's where it knows the domain already"},             \
+    [OPT_CONNECT] = {.name = "connect",                                                            \
+                     .letter = 'c',                                                                \
+                     .placeholder = "URI",                                                         \
+                     .kind = BF_ARGUMENT_TEXT,                                                     \
+                     .help = "libvirt on this host, for --domain (libvirt's default)"},            \
     [OPT_DISK] = {.name = "disk",                                                                  \
                   .letter = 'd',                                                                   \
                   .placeholder = "NAME=NODE",                                                      \
@@ -78,7 +97,9 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                       .help = "*tracker* where QEMU mirrors the disks, which *auto* is too; "
                               "*freeze* where they are copied by other means: then what is written "
                               "last travels while the machine is paused (*bitferry wait --for "
-                              "frozen*)"},
+                              "frozen*); *native* where QEMU brings the bitmaps by itself, into a "
+                              "QEMU that cannot be seen until the machine runs there, which *auto* "
+                              "is with --domain: then they are only judged on arrival"},
     [OPT_NO_REPAIR] = {.name = "no-repair",
                        .help =
                            "do not mend the bitmaps here when a migration in which QEMU carried "
@@ -91,34 +112,6 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                                  "*bitferry status --json* on the other host shows it together "
                                  "with what became of each"},
 };
-
-/* The daemon has another working folder. */
-static char *absolute(const char *path)
-{
-    BF_CLEANUP(bf_freep) char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    char *whole = NULL;
-
-    if (path[0] == '/')
-        return strdup(path);
-    if (!folder || asprintf(&whole, "%s/%s", folder, path) < 0)
-        return NULL;
-    return whole;
-}
-
-static int check_uuid(const struct bf_arguments *args, struct bf_error *err)
-{
-    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    const char *uuid = bf_option_value(args, OPT_UUID);
-    size_t i = 0;
-
-    while (shape[i] != '\0' &&
-           (shape[i] == '-' ? uuid[i] == '-' : isxdigit((unsigned char)uuid[i])))
-        i++;
-    if (shape[i] == '\0' && uuid[i] == '\0')
-        return 0;
-    return bf_error_set(err, BF_E_USAGE, "%s: '--uuid' takes %s, not '%.100s'", args->command->name,
-                        shape, uuid);
-}
 
 /* @words: NULL at the end. */
 static int check_word(const struct bf_arguments *args, size_t option, const char *const *words,
@@ -135,29 +128,17 @@ static int check_word(const struct bf_arguments *args, size_t option, const char
                  : 0;
 }
 
-static int check_attachment(const struct bf_arguments *args, struct bf_error *err)
-{
-    bool shut_off = args->options[OPT_IMAGE].given;
-
-    if (shut_off == args->options[OPT_QMP].given || (shut_off && args->options[OPT_DISK].given))
-        return bf_error_set(err, BF_E_USAGE,
-                            "%s: give --qmp (and --disk) for a machine that runs, or --image for "
-                            "one that is shut off",
-                            args->command->name);
-    return 0;
-}
-
 static int check(const struct bf_arguments *args, bool start, struct bf_error *err)
 {
     static const char *const reads[] = {"auto", "spill", "block-status", NULL};
-    static const char *const handovers[] = {"auto", "tracker", "freeze", NULL};
-    int r = check_uuid(args, err);
+    static const char *const handovers[] = {"auto", "tracker", "freeze", "native", NULL};
+    int r = 0;
 
-    if (r == 0 && start)
+    if (start)
         r = check_word(args, OPT_READ, reads, err);
     if (r == 0 && start)
         r = check_word(args, OPT_HANDOVER, handovers, err);
-    return r < 0 ? r : check_attachment(args, err);
+    return r;
 }
 
 static int images_to_json(const struct bf_arguments *args, json_t **ret_disks, struct bf_error *err)
@@ -171,7 +152,7 @@ static int images_to_json(const struct bf_arguments *args, json_t **ret_disks, s
     json_array_foreach(*ret_disks, i, disk)
     {
         BF_CLEANUP(bf_freep)
-        char *path = absolute(json_string_value(json_object_get(disk, "image")));
+        char *path = bf_vm_absolute(json_string_value(json_object_get(disk, "image")));
 
         if (!path || json_object_set_new(disk, "image", json_string(path)) < 0)
             return bf_error_set(err, BF_E_IO, "cannot tell the working folder");
@@ -218,38 +199,28 @@ static int put_checkpoints(const struct bf_arguments *args, json_t *request, str
     return r < 0 ? bf_error_prefix(err, "%s", path) : 0;
 }
 
-static int put_socket(const struct bf_arguments *args, json_t *request, struct bf_error *err)
-{
-    BF_CLEANUP(bf_freep) char *qmp = NULL;
-
-    if (!args->options[OPT_QMP].given)
-        return 0;
-    qmp = absolute(bf_option_value(args, OPT_QMP));
-    if (!qmp)
-        return bf_error_set_errno(err, errno, "cannot tell the working folder");
-    if (json_object_set_new(request, "qmp", json_string(qmp)) < 0)
-        return bf_error_set(err, BF_E_USAGE, "%s: --qmp must be UTF-8", args->command->name);
-    return 0;
-}
-
 static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
 {
+    static const struct bf_vm_options options = {OPT_VM,     OPT_UUID,    OPT_QMP,  OPT_DISK,
+                                                 OPT_DOMAIN, OPT_CONNECT, OPT_IMAGE};
+    BF_CLEANUP(bf_vm_choice_release) struct bf_vm_choice vm = {.vm = NULL};
     BF_CLEANUP(json_decrefp) json_t *request = NULL;
     bool start = args->command->nr_options == NR_START_OPTIONS;
     int r = check(args, start, err);
 
+    if (r == 0)
+        r = bf_vm_choose(args, &options, &vm, err);
     if (r < 0)
         return r;
-    request = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*}", "op", args->command->name, "vm",
-                        bf_option_value(args, OPT_VM), "uuid", bf_option_value(args, OPT_UUID),
-                        "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
-                        start ? bf_option_value(args, OPT_READ) : NULL, "handover",
-                        start ? bf_option_value(args, OPT_HANDOVER) : NULL);
+    request =
+        json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "op", args->command->name,
+                  "vm", vm.vm, "uuid", vm.uuid, "qmp", vm.qmp, "domain", vm.domain, "connect",
+                  vm.connect, "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
+                  start ? bf_option_value(args, OPT_READ) : NULL, "handover",
+                  start ? bf_option_value(args, OPT_HANDOVER) : NULL);
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
     r = put_pairs(args, request, err);
-    if (r == 0)
-        r = put_socket(args, request, err);
     if (r == 0 && start && bf_option_given(args, OPT_NO_REPAIR) &&
         json_object_set_new(request, "no_repair", json_true()) < 0)
         r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");

@@ -1,5 +1,6 @@
 /* A bitferry that was built without libvirt. */
 #include "migrate.h"
+#include "vm_choice.h"
 
 static int refuse(const struct bf_arguments *args, struct bf_error *err)
 {
@@ -17,4 +18,13 @@ int bf_migrate_run(const struct bf_arguments *args, struct bf_error *err)
 int bf_redefine_run(const struct bf_arguments *args, struct bf_error *err)
 {
     return refuse(args, err);
+}
+
+int bf_vm_ask_libvirt(const char *connect, const char *domain, struct bf_vm_choice *choice,
+                      struct bf_error *err)
+{
+    (void)connect;
+    (void)choice;
+    return bf_error_set(err, BF_E_UNSUPPORTED,
+                        "this bitferry was built without libvirt, which knows domain '%s'", domain);
 }

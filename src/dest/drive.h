@@ -131,7 +131,7 @@ void dest_pump(struct dest_drive *drive);
 /** The first OFFER has come: make it durable, then begin. */
 void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope);
 
-/** A timer or work of the drive is closed. */
+/** A timer, thread or work of the drive is closed. */
 void dest_closed_one(struct dest_drive *drive);
 
 /* --- exchange.c --- */
@@ -188,6 +188,11 @@ void dest_put_stream_back(struct dest_drive *drive);
 /** Find the disks of the offer in QEMU, then @next.  Bitmaps that have no place are in
  *  drive->drops. */
 void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive));
+/** Are there checkpoints to be defined in libvirt?  dest_define() does so, as the first part of
+ * CLEAN in TIDYING. */
+bool dest_defines(const struct dest_drive *drive);
+void dest_define(struct dest_drive *drive);
+
 /** Decide how each disk goes, behind dest_place(); then again_step. */
 void dest_choose_modes(struct dest_drive *drive);
 void dest_arm(struct dest_drive *drive);
@@ -197,6 +202,7 @@ void dest_commit(struct dest_drive *drive);
 void dest_read_back(struct dest_drive *drive);
 void dest_unpublish(struct dest_drive *drive);
 void dest_inspect(struct dest_drive *drive);
+void dest_inspect_brought(struct dest_drive *drive); /* in place of it, of BF_HANDOFF_NATIVE */
 
 /** Take BF_FOUND_NATIVE away from what does not have all that the snapshot and the delta have; then
  * @next. */

@@ -6,6 +6,7 @@
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
+#include "domain/way.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +41,24 @@ static bool forget_nodes(struct bf_offer *offer)
     return whole;
 }
 
+/* Until the disks are seen here, they are taken to be as over there. */
+static void expect_natives(struct bf_offer *offer)
+{
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
+        offer->states[i].native = true;
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        offer->disks[i].placed_size_bytes = offer->disks[i].size_bytes;
+        offer->disks[i].stores = true;
+    }
+}
+
 static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_error *err)
 {
     struct bf_offer *offer = &drive->offer;
     int r;
+
+    if (offer->kind == BF_HANDOFF_NATIVE)
+        expect_natives(offer);
 
     drive->drops = calloc(offer->nr_bitmaps + 1U, 1);
     drive->found.bitmaps = calloc(offer->nr_bitmaps + 1U, 1);
@@ -101,12 +116,19 @@ static int check_kind(const struct dest_drive *drive, struct bf_error *err)
                                         "expected here (--qmp)");
 }
 
+/* Where QEMU brings everything by itself, it need not be seen before that. */
+static bool may_be_blind(const struct dest_drive *drive, Bitferry__Method method)
+{
+    return drive->move->plan.domain && method == BITFERRY__METHOD__METHOD_NATIVE;
+}
+
 void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope)
 {
     struct bf_error err = BF_ERROR_INIT;
     int r;
 
-    if (!drive->images && !bf_qemu_live(drive->qemu))
+    if (!drive->images && !bf_qemu_live(drive->qemu) &&
+        !may_be_blind(drive, envelope->word->offer->method))
         return; /* it is said again */
     r = note_offer(drive, envelope, &err);
     if (r == 0)
@@ -189,10 +211,12 @@ static struct dest_drive *drive_new(struct bf_move *move, uv_loop_t *loop,
 
 static int set_up(struct dest_drive *drive, struct bf_error *err)
 {
-    struct bf_qemu_target target = {.socket_path = drive->move->plan.qmp,
-                                    .uuid = drive->move->plan.uuid,
+    const struct bf_plan *plan = &drive->move->plan;
+    struct bf_qemu_target target = {.socket_path = plan->qmp,
+                                    .uuid = plan->uuid,
                                     .start = drive->ledger.qemu_start,
                                     .tag = drive->move->id};
+    struct bf_way way;
     struct bf_qemu_handlers handlers = dest_qemu_handlers;
 
     if (!bf_uuid_parse(drive->move->plan.uuid, drive->uuid))
@@ -202,6 +226,12 @@ static int set_up(struct dest_drive *drive, struct bf_error *err)
     if (bf_plan_is_shut_off(&drive->move->plan))
         return dest_images_open(drive, err);
     handlers.ctx = drive;
+    if (plan->domain) {
+        if (bf_domain_way(plan->connect, plan->uuid, true, &way, err) < 0)
+            return -1;
+        target.way = &way;
+        target.patient = true;
+    }
     return bf_qemu_new(drive->loop, &target, &handlers, &drive->qemu, err);
 }
 

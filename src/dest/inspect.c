@@ -236,6 +236,11 @@ void dest_inspect(struct dest_drive *drive)
 {
     struct looks looks;
 
+    if (drive->offer.kind == BF_HANDOFF_NATIVE) {
+        dest_inspect_brought(drive);
+        return;
+    }
+
     if (!reserve(&looks, &drive->offer)) {
         release(&looks);
         look_again(drive, NULL);

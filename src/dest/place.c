@@ -52,7 +52,10 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         drive->drops[i] = (uint8_t)judge(offer, i);
     drive->placed = whole;
-    dest_choose_modes(drive);
+    if (offer->kind == BF_HANDOFF_NATIVE) /* however they go, QEMU brings the bitmaps */
+        drive->again_step(drive);
+    else
+        dest_choose_modes(drive);
 }
 
 /* Only where it is asked for are drops an answer. */
@@ -65,17 +68,15 @@ static void finish(struct dest_drive *drive)
 
 void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive))
 {
-    const struct bf_plan *plan = &drive->move->plan;
-    struct bf_live_disk_wish *disks = calloc(plan->nr_disks + 1, sizeof *disks);
+    uint32_t nr_disks = 0;
+    struct bf_live_disk_wish *disks = bf_qemu_disks(drive->qemu, &drive->move->plan, &nr_disks);
     int r = -1;
 
     drive->placed_step = next;
     drive->again_step = finish;
-    for (size_t i = 0; disks && i < plan->nr_disks; i++)
-        disks[i] = (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node};
     if (disks)
-        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, (uint32_t)plan->nr_disks,
-                           BF_QEMU_DEADLINE_MS, on_surveyed, drive, NULL);
+        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, nr_disks, BF_QEMU_DEADLINE_MS,
+                           on_surveyed, drive, NULL);
     free(disks);
     if (r == 0)
         dest_op_began(drive);

@@ -99,7 +99,10 @@ static void carry_out(struct dest_drive *drive)
         break;
     case BF_DEST_CLEAN:
     case BF_DEST_UNDO:
-        dest_clean(drive);
+        if (drive->machine.state == BF_DEST_TIDYING && dest_defines(drive))
+            dest_define(drive);
+        else
+            dest_clean(drive);
         break;
     case BF_DEST_SAY:
     case BF_DEST_JOURNAL:
@@ -140,6 +143,27 @@ static void carry_out_gone(struct dest_drive *drive)
     }
 }
 
+/* Nothing of ours is in a QEMU that nobody has seen yet. */
+static bool is_before_arrival(const struct dest_drive *drive)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE && !bf_qemu_was_up(drive->qemu) &&
+           (drive->machine.state == BF_DEST_SWEEPING ||
+            drive->machine.state == BF_DEST_SURVEYING_OFFER ||
+            drive->machine.state == BF_DEST_RESUMING ||
+            drive->machine.state == BF_DEST_SURVEYING_UNDO ||
+            drive->machine.state == BF_DEST_UNDOING);
+}
+
+static void carry_out_before(struct dest_drive *drive)
+{
+    drive->wish_started = true;
+    memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
+    if (drive->wish.kind == BF_DEST_INSPECT)
+        carry_out_gone(drive);
+    else
+        dest_answer(drive, BF_DEST_DONE);
+}
+
 /* A pull that is not wanted any more gives way; transactions are let come to their end. */
 static void make_way(struct dest_drive *drive)
 {
@@ -161,8 +185,11 @@ void dest_try_wish(struct dest_drive *drive)
         make_way(drive);
         return;
     }
-    if (!drive->images && !bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu))
+    if (!drive->images && !bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu)) {
+        if (is_before_arrival(drive))
+            carry_out_before(drive);
         return; /* it is looked for */
+    }
     drive->wish_started = true;
     drive->wish_ms = uv_now(drive->loop);
     drive->cursor = 0;

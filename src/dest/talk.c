@@ -12,13 +12,26 @@ enum { TOKEN_HEX_BYTES = 2 * BF_RPC_TOKEN_MAX_BYTES + 1 };
 
 /* --- what is said --- */
 
+/* NULL: nothing is known of them. */
+static uint8_t *pack_definitions(const struct dest_drive *drive)
+{
+    const struct bf_move *move = drive->move;
+    uint8_t *bytes = move->definitions ? calloc(move->checkpoints.nr_items + 1, 1) : NULL;
+
+    for (size_t i = 0; bytes && i < move->checkpoints.nr_items; i++)
+        bytes[i] = (uint8_t)move->definitions[i];
+    return bytes;
+}
+
 void dest_say(struct dest_drive *drive, const struct bf_word *word)
 {
+    BF_CLEANUP(bf_freep) uint8_t *definitions = pack_definitions(drive);
     struct bf_saying saying = {
         .offer = &drive->offer,
         .word = *word,
         .role = BITFERRY__ROLE__ROLE_DEST,
         .reason = drive->machine.reason,
+        .definitions = definitions,
     };
     BF_CLEANUP(bf_said_freep) struct bf_said *said = NULL;
     struct bf_error err = BF_ERROR_INIT;
@@ -52,6 +65,8 @@ static void forget_exports(struct dest_drive *drive)
 void dest_forget_announcements(struct dest_drive *drive)
 {
     forget_exports(drive);
+    if (drive->offer.kind == BF_HANDOFF_NATIVE) /* the offer itself says what there is */
+        return;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         drive->offer.bitmaps[i].announced.known = false;
         drive->offer.bitmaps[i].loaded.known = false;

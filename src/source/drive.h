@@ -21,8 +21,17 @@
 
 #include <stdatomic.h>
 
+struct source_drive;
 struct source_reading;
 struct source_images;
+
+/** checkpoints.c: what libvirt was asked, in a thread. */
+struct source_domain {
+    struct bf_checkpoints checkpoints;
+    char **definitions;
+    struct bf_error err;
+    void (*then)(struct source_drive *drive);
+};
 
 /** The record that is being written, and the one that waits. */
 struct source_journal {
@@ -86,6 +95,7 @@ struct source_drive {
     void (*work_then)(struct source_drive *drive);
 
     struct source_journal journal;
+    struct source_domain domain;
 
     /* stream.c, repair.c */
     uint64_t downtime_limit_ms, bandwidth_bytes_s; /* of QEMU's migration, when we began */
@@ -173,6 +183,19 @@ void source_start_watch(struct source_drive *drive);
 
 /** Where the guest is, from the answers to query-migrate and query-status. */
 enum bf_source_guest source_guest_of(const char *migration, const char *run_state);
+
+/* --- checkpoints.c --- */
+
+/** The offer has its disks and bitmaps: add the checkpoints, then source_begin(). */
+void source_complete_offer(struct source_drive *drive);
+
+/** The destination has told what became of the definitions. */
+void source_take_fates(struct source_drive *drive, const ProtobufCBinaryData *fates);
+
+/** Those that are settled go from the libvirt here; then @then.  Part of the wish that is out. */
+void source_forget_definitions(struct source_drive *drive,
+                               void (*then)(struct source_drive *drive));
+void source_release_domain(struct source_drive *drive);
 
 /* --- journal.c --- */
 

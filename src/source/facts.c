@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "daemon/log.h"
+#include "domain/way.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,11 +185,18 @@ static void on_gone(void *ctx, const struct bf_error *err)
 
 int source_open_qemu(struct source_drive *drive, struct bf_error *err)
 {
-    struct bf_qemu_target target = {.socket_path = drive->move->plan.qmp,
-                                    .uuid = drive->move->plan.uuid,
+    const struct bf_plan *plan = &drive->move->plan;
+    struct bf_qemu_target target = {.socket_path = plan->qmp,
+                                    .uuid = plan->uuid,
                                     .start = drive->ledger.qemu_start,
                                     .tag = drive->move->id};
     struct bf_qemu_handlers handlers = {on_up, on_fact, on_lost, on_gone, drive};
+    struct bf_way way;
 
+    if (plan->domain) {
+        if (bf_domain_way(plan->connect, plan->uuid, false, &way, err) < 0)
+            return -1;
+        target.way = &way;
+    }
     return bf_qemu_new(drive->loop, &target, &handlers, &drive->qemu, err);
 }

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "facts/facts.h"
-#include "model/checkpoints_copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,14 +71,14 @@ static int count(const struct bf_plan *plan, const struct bf_live_survey *survey
     return 0;
 }
 
-static int take_checkpoints(struct source_drive *drive, struct bf_error *err)
+static enum bf_handoff_kind kind_of(const struct bf_plan *plan)
 {
-    struct bf_checkpoints checkpoints;
-    int r = bf_checkpoints_copy(&drive->move->plan.checkpoints, &checkpoints, err);
-
-    if (r == 0)
-        bf_offer_take_checkpoints(&drive->offer, &checkpoints, NULL);
-    return r;
+    if (plan->handover == BF_HANDOVER_FREEZE)
+        return BF_HANDOFF_FREEZE;
+    if (plan->handover == BF_HANDOVER_NATIVE ||
+        (plan->handover == BF_HANDOVER_AUTO && plan->domain))
+        return BF_HANDOFF_NATIVE;
+    return BF_HANDOFF_TRACKER;
 }
 
 static int make_offer(struct source_drive *drive, const struct bf_live_survey *survey,
@@ -97,13 +96,10 @@ static int make_offer(struct source_drive *drive, const struct bf_live_survey *s
         return r;
     if (!bf_hex_decode(drive->move->id, BF_MOVE_ID_BYTES, offer->move_id))
         return bf_error_set(err, BF_E_INVALID, "'%s' is no id of a move", drive->move->id);
-    offer->kind =
-        drive->move->plan.handover == BF_HANDOVER_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
+    offer->kind = kind_of(&drive->move->plan);
     for (uint32_t i = 0; i < survey->nr_disks; i++)
         whole = fill_disk(offer, i, &survey->disks[i], &at) && whole;
-    if (!whole)
-        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
-    return take_checkpoints(drive, err);
+    return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
 }
 
 /* --- how its disks may go --- */
@@ -175,7 +171,7 @@ static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
         r = add_facts(drive, &facts.vm, &why);
     bf_facts_release(&facts);
     if (r == 0)
-        source_begin(drive);
+        source_complete_offer(drive);
     else
         source_end(drive, BF_MOVE_FAILED, &why);
 }
@@ -216,16 +212,14 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
 
 void source_survey_offer(struct source_drive *drive)
 {
-    const struct bf_plan *plan = &drive->move->plan;
-    struct bf_live_disk_wish *disks = calloc(plan->nr_disks + 1, sizeof *disks);
+    uint32_t nr_disks = 0;
+    struct bf_live_disk_wish *disks = bf_qemu_disks(drive->qemu, &drive->move->plan, &nr_disks);
     struct bf_error err = BF_ERROR_INIT;
     int r = disks ? 0 : bf_error_set(&err, BF_E_NO_MEMORY, "no memory for one more move");
 
-    for (size_t i = 0; r == 0 && i < plan->nr_disks; i++)
-        disks[i] = (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node};
     if (r == 0 && !drive->busy) {
-        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, (uint32_t)plan->nr_disks,
-                           BF_QEMU_DEADLINE_MS, on_surveyed, drive, &err);
+        r = bf_live_survey(bf_qemu_live(drive->qemu), disks, nr_disks, BF_QEMU_DEADLINE_MS,
+                           on_surveyed, drive, &err);
         drive->busy = r == 0;
     }
     free(disks);

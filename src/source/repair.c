@@ -22,8 +22,8 @@ static bool is_afflicted(const struct source_drive *drive, uint32_t index)
     const struct bf_offer *offer = &drive->offer;
     const struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
 
-    return bitmap->persistent &&
-           (bitmap->mapped || offer->disks[offer->states[index].disk].mode == BF_MODE_STREAM);
+    return bitmap->persistent && (bitmap->mapped || offer->kind == BF_HANDOFF_NATIVE ||
+                                  offer->disks[offer->states[index].disk].mode == BF_MODE_STREAM);
 }
 
 bool source_needs_repair(const struct source_drive *drive)

@@ -189,8 +189,34 @@ static int activate(struct source_drive *drive)
     return r;
 }
 
+/* --- what QEMU has brought by itself --- */
+
+enum { NATIVE_END_MS = 30000 }; /* libvirt ends QEMU here once it runs over there */
+
+static void retire_images(struct source_drive *drive)
+{
+    drive->cursor = 0;
+    retire_next_stored(drive);
+}
+
+/* Only an image that was mirrored is a copy, and only nobody's: QEMU let go of it without a word of
+ * its bitmaps, but an older state of them may stand in it. */
+static void retire_native(struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
+        drive->offer.disks[i].mode = drive->disks[i].ready ? BF_MODE_STREAM : BF_MODE_SHARED;
+    if (bf_qemu_live(drive->qemu) && uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
+        source_again(drive, source_retire);
+    else
+        source_forget_definitions(drive, retire_images);
+}
+
 void source_retire(struct source_drive *drive)
 {
+    if (drive->offer.kind == BF_HANDOFF_NATIVE) {
+        retire_native(drive);
+        return;
+    }
     if (!bf_qemu_live(drive->qemu))
         retire_next_stored(drive);
     else if (activate(drive) < 0)

@@ -104,6 +104,8 @@ static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
 {
     if (word->payload_case == BITFERRY__WORD__PAYLOAD_REASON && drive->why.code == BF_E_NONE)
         (void)bf_error_set(&drive->why, BF_E_PEER, "the destination says: %s", word->reason->text);
+    if (word->payload_case == BITFERRY__WORD__PAYLOAD_RESULTS)
+        source_take_fates(drive, &word->results->definitions);
     if (word->payload_case != BITFERRY__WORD__PAYLOAD_PLACEMENT)
         return 0;
     if (word->placement->n_disks != drive->offer.nr_disks)

@@ -258,7 +258,7 @@ SPOIL(max_vm_name, (memset(many, 'x', sizeof many), s->offer.vm_name = FILLED(25
 SPOIL(long_vm_name, (memset(many, 'x', sizeof many), s->offer.vm_name = FILLED(256)))
 SPOIL(short_uuid, s->offer.vm_uuid.len = 15)
 SPOIL(no_method, s->offer.method = BITFERRY__METHOD__METHOD_UNSPECIFIED)
-SPOIL(method_4, s->offer.method = (Bitferry__Method)4)
+SPOIL(method_5, s->offer.method = (Bitferry__Method)5)
 SPOIL(still, s->offer.method = BITFERRY__METHOD__METHOD_STILL)
 SPOIL(no_disks, s->offer.n_disks = 0)
 SPOIL(many_disks, s->offer.n_disks = BF_RPC_DISKS_MAX + 1)
@@ -291,7 +291,9 @@ SPOIL(long_alias, (memset(many, 'x', sizeof many), s->disks[0].alias = FILLED(25
 SPOIL(max_mode, s->disks[0].mode = BITFERRY__MODE__MODE_NBD)
 SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
 SPOIL(placed_freeze, s->placement.method = BITFERRY__METHOD__METHOD_FREEZE)
-SPOIL(placed_method_4, s->placement.method = (Bitferry__Method)4)
+SPOIL(digested, s->bitmaps[0].sha256 = FILLED(32))
+SPOIL(short_offered_digest, s->bitmaps[0].sha256 = FILLED(31))
+SPOIL(placed_method_5, s->placement.method = (Bitferry__Method)5)
 SPOIL(placed_mode_4, s->placed.mode = (Bitferry__Mode)4)
 SPOIL(style_2, s->offer.style = (Bitferry__ChainStyle)2)
 SPOIL(no_checkpoints, s->offer.n_checkpoints = 0)
@@ -381,7 +383,7 @@ static const struct row rows[] = {
     {as_offer, control_vm_name, "OFFER: the VM's name is not plain UTF-8"},
     {as_offer, short_uuid, "OFFER: the VM's UUID has 15 bytes instead of 16"},
     {as_offer, no_method, "OFFER: there is no method 0"},
-    {as_offer, method_4, "OFFER: there is no method 4"},
+    {as_offer, method_5, "OFFER: there is no method 5"},
     {as_offer, still, NULL},
     {as_offer, no_disks, NULL},
     {as_offer, many_disks, "OFFER: it has 257 disks, 256 are allowed"},
@@ -402,6 +404,8 @@ static const struct row rows[] = {
     {as_offer, nul_bitmap, "OFFER: the name of a bitmap has a NUL in it"},
     {as_offer, same_bitmap, "OFFER: bitmap 'monday' is there twice"},
     {as_offer, granularity_0, "OFFER: "},
+    {as_offer, digested, NULL},
+    {as_offer, short_offered_digest, "OFFER: "},
     {as_offer, style_2, "OFFER: there is no style 2 of checkpoints"},
     {as_offer, no_checkpoints, NULL},
     {as_offer, many_checkpoints, "OFFER: it has 4097 checkpoints, 4096 are allowed"},
@@ -432,7 +436,7 @@ static const struct row rows[] = {
     {as_offer, max_mode, NULL},
     {as_offer, mode_4, "OFFER: there is no mode 4"},
     {as_placement, placed_freeze, NULL},
-    {as_placement, placed_method_4, "OFFER: there is no method 4"},
+    {as_placement, placed_method_5, "OFFER: there is no method 5"},
     {as_placement, placed_mode_4, "OFFER: there is no mode 4"},
     {as_placement, placed_none, NULL},
     {as_placement, placed_huge, "OFFER: the disk is larger than any disk"},

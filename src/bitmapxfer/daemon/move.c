@@ -58,6 +58,16 @@ static int make_id(char id[BF_MOVE_ID_CHARS + 1], struct bf_error *err)
     return 0;
 }
 
+static void forget_definitions(struct bf_move *move)
+{
+    for (size_t i = 0; move->definition_whys && i < move->checkpoints.nr_items; i++)
+        free(move->definition_whys[i]);
+    free(move->definition_whys);
+    free(move->definitions);
+    move->definition_whys = NULL;
+    move->definitions = NULL;
+}
+
 static void move_free(struct bf_move *move)
 {
     bf_plan_release(&move->plan);
@@ -74,6 +84,7 @@ static void move_free(struct bf_move *move)
     for (size_t i = 0; i < move->nr_warnings; i++)
         free(move->warnings[i]);
     free(move->warnings);
+    forget_definitions(move);
     bf_checkpoints_release(&move->checkpoints);
     json_decref(move->record);
     free(move);
@@ -303,8 +314,26 @@ int bf_move_set_checkpoints(struct bf_move *move, const struct bf_checkpoints *c
 
     if (r < 0)
         return r;
+    forget_definitions(move);
     bf_checkpoints_release(&move->checkpoints);
     move->checkpoints = copy;
     bf_move_changed(move);
     return 0;
+}
+
+void bf_move_set_definition(struct bf_move *move, size_t index, enum bf_definition definition,
+                            const char *why)
+{
+    size_t nr = move->checkpoints.nr_items;
+
+    if (!move->definitions)
+        move->definitions = calloc(nr + 1, sizeof *move->definitions);
+    if (!move->definition_whys)
+        move->definition_whys = calloc(nr + 1, sizeof *move->definition_whys);
+    if (!move->definitions || !move->definition_whys || index >= nr)
+        return;
+    move->definitions[index] = definition;
+    free(move->definition_whys[index]);
+    move->definition_whys[index] = why ? strdup(why) : NULL;
+    bf_move_changed(move);
 }

@@ -121,13 +121,36 @@ static bool put_findings(const struct bf_move *move, const struct bf_checkpoint 
                json_string(status_of(nr_pending, nr_dropped, checkpoint->nr_disks))) == 0;
 }
 
+static const char *const definition_names[BF_NR_DEFINITIONS] = {
+    [BF_DEFINITION_DEFINED] = "defined",
+    [BF_DEFINITION_PARTLY] = "partly",
+    [BF_DEFINITION_DROPPED] = "dropped",
+    [BF_DEFINITION_MISSING] = "missing",
+};
+
+static bool put_definition(const struct bf_move *move, size_t index, json_t *object)
+{
+    enum bf_definition definition =
+        move->definitions ? move->definitions[index] : BF_DEFINITION_NONE;
+    const char *why = move->definition_whys ? move->definition_whys[index] : NULL;
+
+    if (definition == BF_DEFINITION_NONE)
+        return true;
+    if (json_object_set_new(object, "definition", json_string(definition_names[definition])) < 0)
+        return false;
+    return definition != BF_DEFINITION_MISSING ||
+           (json_object_set_new(object, "status", json_string("metadata_missing")) == 0 &&
+            json_object_set_new(object, "reason", bf_move_reason_to_json(BF_E_INVALID, why)) == 0);
+}
+
 json_t *bf_move_checkpoints_to_json(const struct bf_move *move)
 {
     BF_CLEANUP(json_decrefp) json_t *object = bf_checkpoints_to_json(&move->checkpoints);
     const json_t *items = json_object_get(object, "checkpoints");
 
     for (size_t i = 0; i < json_array_size(items); i++) {
-        if (!put_findings(move, &move->checkpoints.items[i], json_array_get(items, i)))
+        if (!put_findings(move, &move->checkpoints.items[i], json_array_get(items, i)) ||
+            !put_definition(move, i, json_array_get(items, i)))
             return NULL;
     }
     return bf_steal_ptr(&object);

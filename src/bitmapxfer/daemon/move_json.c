@@ -169,6 +169,15 @@ json_t *bf_move_to_json(const struct bf_move *move, bool rows)
     return bf_steal_ptr(&object);
 }
 
+static bool misses_definitions(const struct bf_move *move)
+{
+    for (size_t i = 0; move->definitions && i < move->checkpoints.nr_items; i++) {
+        if (move->definitions[i] == BF_DEFINITION_MISSING)
+            return true;
+    }
+    return false;
+}
+
 /* The codes of the single bitmaps' ends, put together. */
 static int committed_exit(const struct bf_move *move)
 {
@@ -178,7 +187,7 @@ static int committed_exit(const struct bf_move *move)
         nr_dropped +=
             move->rows[i].outcome == BF_ROW_DROPPED || move->rows[i].outcome == BF_ROW_PENDING;
     if (nr_dropped == 0)
-        return BF_EXIT_OK;
+        return misses_definitions(move) ? BF_EXIT_SOME_DROPPED : BF_EXIT_OK;
     return nr_dropped == move->nr_rows ? BF_EXIT_NONE_CARRIED : BF_EXIT_SOME_DROPPED;
 }
 

@@ -18,6 +18,7 @@ static const char *const handovers[BF_NR_HANDOVERS] = {
     [BF_HANDOVER_AUTO] = "auto",
     [BF_HANDOVER_TRACKER] = "tracker",
     [BF_HANDOVER_FREEZE] = "freeze",
+    [BF_HANDOVER_NATIVE] = "native",
 };
 
 static const struct {
@@ -153,9 +154,9 @@ static int read_peer(const json_t *object, struct bf_plan *plan, struct bf_error
     return r;
 }
 
-/* One of three words, the first of them the default. */
-static int read_choice(const json_t *object, const char *key, const char *const words[3],
-                       unsigned *ret_choice, struct bf_error *err)
+/* One of some words, the first of them the default. */
+static int read_choice(const json_t *object, const char *key, const char *const *words,
+                       unsigned nr_words, unsigned *ret_choice, struct bf_error *err)
 {
     const char *text = NULL;
     int r;
@@ -166,17 +167,16 @@ static int read_choice(const json_t *object, const char *key, const char *const 
     r = get_text(object, key, 16, &text, err);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < nr_words; i++) {
         if (strcmp(words[i], text) == 0) {
             *ret_choice = i;
             return 0;
         }
     }
-    return bf_error_set(err, BF_E_INVALID, "'%s' is %s, %s or %s, not '%s'", key, words[0],
-                        words[1], words[2], text);
+    return bf_error_set(err, BF_E_INVALID, "'%s' is %s, %s%s%s or %s, not '%s'", key, words[0],
+                        words[1], nr_words > 3 ? ", " : "", nr_words > 3 ? words[2] : "",
+                        words[nr_words - 1], text);
 }
-
-_Static_assert((int)BF_NR_READ_METHODS == 3 && (int)BF_NR_HANDOVERS == 3, "three words each");
 
 static int read_source_keys(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
@@ -186,9 +186,9 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
     int r = read_peer(object, plan, err);
 
     if (r == 0)
-        r = read_choice(object, "read", read_methods, &method, err);
+        r = read_choice(object, "read", read_methods, BF_NR_READ_METHODS, &method, err);
     if (r == 0)
-        r = read_choice(object, "handover", handovers, &handover, err);
+        r = read_choice(object, "handover", handovers, BF_NR_HANDOVERS, &handover, err);
     if (r == 0 && no_repair && !json_is_boolean(no_repair))
         r = bf_error_set(err, BF_E_INVALID, "'no_repair' is true or false");
     plan->no_repair = json_is_true(no_repair);

@@ -13,7 +13,44 @@ struct domain_way {
     struct bf_virt *virt;
     struct bf_virt_domain *domain;
     struct bf_virt_bridge *bridge;
+    struct bf_way_disk *disks;
+    size_t nr_disks;
 };
+
+static void forget_disks(struct domain_way *way)
+{
+    for (size_t i = 0; i < way->nr_disks; i++)
+        free(way->disks[i].name);
+    free(way->disks);
+    way->disks = NULL;
+    way->nr_disks = 0;
+}
+
+/* Those that can be written to. */
+static int learn_disks(struct domain_way *way, struct bf_error *err)
+{
+    BF_CLEANUP(bf_virt_description_release)
+    struct bf_virt_description description = {.name = NULL};
+    int r = bf_virt_domain_describe(way->domain, &description, err);
+
+    forget_disks(way);
+    if (r < 0)
+        return r;
+    way->disks = calloc(description.nr_disks + 1, sizeof *way->disks);
+    for (size_t i = 0; way->disks && i < description.nr_disks; i++) {
+        struct bf_way_disk *disk = &way->disks[way->nr_disks];
+
+        if (description.disks[i].read_only || !description.disks[i].layers[0].node[0])
+            continue;
+        disk->name = strdup(description.disks[i].target);
+        if (!disk->name)
+            return bf_error_set(err, BF_E_NO_MEMORY, "no memory for the disks of a domain");
+        (void)snprintf(disk->node, sizeof disk->node, "%s", description.disks[i].layers[0].node);
+        way->nr_disks++;
+    }
+    return way->disks ? 0
+                      : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the disks of a domain");
+}
 
 static void let_go(void *ctx)
 {
@@ -54,8 +91,12 @@ static int reach(struct domain_way *way, struct bf_way_socket *ret_socket, struc
         r = bf_virt_bridge_open(way->domain, &way->bridge, err);
     if (r == 0)
         r = bf_virt_domain_id(way->domain, &id, err);
+    if (r == 0)
+        r = learn_disks(way, err);
     if (r < 0)
         return r;
+    ret_socket->disks = way->disks;
+    ret_socket->nr_disks = way->nr_disks;
     (void)snprintf(ret_socket->path, sizeof ret_socket->path, "%s",
                    bf_virt_bridge_path(way->bridge));
     (void)snprintf(ret_socket->start, sizeof ret_socket->start, "libvirt:%d", id);
@@ -76,6 +117,7 @@ static void free_way(void *ctx)
     struct domain_way *way = ctx;
 
     let_go(way);
+    forget_disks(way);
     free(way->uri);
     free(way->uuid);
     free(way);

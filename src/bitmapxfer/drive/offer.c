@@ -87,6 +87,13 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
             .mapped = from->bitmaps[i]->mapped,
             .recording = from->bitmaps[i]->recording,
         };
+        if (from->bitmaps[i]->sha256.len > 0) {
+            struct bf_known *known = &offer->bitmaps[*at].announced;
+
+            known->known = true;
+            known->summary.nr_dirty_bits = from->bitmaps[i]->nr_dirty_bits;
+            memcpy(known->summary.sha256, from->bitmaps[i]->sha256.data, BF_SHA256_BYTES);
+        }
         offer->states[*at].disk = (uint16_t)index;
         offer->states[*at].recording = from->bitmaps[i]->recording && !still;
         whole = whole && offer->bitmaps[*at].name;
@@ -98,6 +105,8 @@ static enum bf_handoff_kind kind_of(Bitferry__Method method)
 {
     if (method == BITFERRY__METHOD__METHOD_STILL)
         return BF_HANDOFF_STILL;
+    if (method == BITFERRY__METHOD__METHOD_NATIVE)
+        return BF_HANDOFF_NATIVE;
     return method == BITFERRY__METHOD__METHOD_FREEZE ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER;
 }
 
@@ -211,6 +220,7 @@ enum bf_code bf_drop_code(enum bf_drop drop)
     case BF_DROP_NONE:
         return BF_E_NONE;
     case BF_DROP_BITMAP_VANISHED:
+    case BF_DROP_BROUGHT_BY_NOBODY:
         return BF_E_BITMAP_NOT_FOUND;
     case BF_DROP_BITMAP_BUSY:
         return BF_E_BITMAP_BUSY;
@@ -228,6 +238,7 @@ enum bf_code bf_drop_code(enum bf_drop drop)
     case BF_DROP_DIGEST_MISMATCH:
         return BF_E_DIGEST_MISMATCH;
     case BF_DROP_READ_BACK_FAILED:
+    case BF_DROP_BROUGHT_SHORT:
         return BF_E_COVERAGE_MISSING;
     case BF_DROP_SOURCE_SILENT:
     case BF_DROP_DEST_SILENT:

@@ -296,6 +296,21 @@ int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, 
     return qemu->watch ? 0 : start_watch(qemu, err);
 }
 
+struct bf_live_disk_wish *bf_qemu_disks(const struct bf_qemu *qemu, const struct bf_plan *plan,
+                                        uint32_t *ret_nr_disks)
+{
+    size_t nr = plan->nr_disks > 0 ? plan->nr_disks : qemu->socket.nr_disks;
+    struct bf_live_disk_wish *disks = calloc(nr + 1, sizeof *disks);
+
+    for (size_t i = 0; disks && i < nr; i++)
+        disks[i] = plan->nr_disks > 0
+                       ? (struct bf_live_disk_wish){plan->disks[i].name, plan->disks[i].node}
+                       : (struct bf_live_disk_wish){qemu->socket.disks[i].name,
+                                                    qemu->socket.disks[i].node};
+    *ret_nr_disks = (uint32_t)nr;
+    return disks;
+}
+
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu)
 {
     return qemu && qemu->up ? qemu->live : NULL;

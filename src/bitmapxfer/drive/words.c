@@ -49,10 +49,14 @@ static ProtobufCBinaryData text_bytes(const char *text)
 
 static Bitferry__Method method_of(enum bf_handoff_kind kind)
 {
-    if (kind == BF_HANDOFF_STILL)
-        return BITFERRY__METHOD__METHOD_STILL;
-    return kind == BF_HANDOFF_FREEZE ? BITFERRY__METHOD__METHOD_FREEZE
-                                     : BITFERRY__METHOD__METHOD_TRACKER;
+    static const Bitferry__Method methods[] = {
+        [BF_HANDOFF_TRACKER] = BITFERRY__METHOD__METHOD_TRACKER,
+        [BF_HANDOFF_FREEZE] = BITFERRY__METHOD__METHOD_FREEZE,
+        [BF_HANDOFF_STILL] = BITFERRY__METHOD__METHOD_STILL,
+        [BF_HANDOFF_NATIVE] = BITFERRY__METHOD__METHOD_NATIVE,
+    };
+
+    return methods[kind];
 }
 
 static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
@@ -93,6 +97,11 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
             bitmaps[at].recording = offer->bitmaps[at].recording;
             bitmaps[at].persistent = offer->bitmaps[at].persistent;
             bitmaps[at].mapped = offer->bitmaps[at].mapped;
+            if (offer->kind == BF_HANDOFF_NATIVE && offer->bitmaps[at].announced.known) {
+                bitmaps[at].nr_dirty_bits = offer->bitmaps[at].announced.summary.nr_dirty_bits;
+                bitmaps[at].sha256 =
+                    bytes_of(offer->bitmaps[at].announced.summary.sha256, BF_SHA256_BYTES);
+            }
             disks[i].n_bitmaps++;
         }
     }
@@ -239,6 +248,8 @@ static bool put_results(struct bf_said *said, const struct bf_saying *saying)
         results[i].sha256 = bytes_of(known->summary.sha256, BF_SHA256_BYTES);
         list[said->results.n_results++] = &results[i];
     }
+    if (step == BF_STEP_SEAL && saying->definitions)
+        said->results.definitions = bytes_of(saying->definitions, offer->checkpoints.nr_items);
     said->results.results = list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_RESULTS;
     said->word.results = &said->results;

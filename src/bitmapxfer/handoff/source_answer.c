@@ -97,7 +97,12 @@ static void resolve_doubt(struct bf_source *source, const struct bf_source_fact 
  * be begun anew as long as the guest is here. */
 static void resume_begun(struct bf_source *source, enum bf_source_guest guest)
 {
-    if (guest == BF_SOURCE_GUEST_LOST) {
+    if (source->kind == BF_HANDOFF_NATIVE &&
+        (guest == BF_SOURCE_GUEST_LOST || guest == BF_SOURCE_GUEST_LEFT)) {
+        /* Nothing had to be seen here; what came, or did not, the destination judges. */
+        source->switched = true;
+        bf_source_set_state(source, BF_SOURCE_SEALING);
+    } else if (guest == BF_SOURCE_GUEST_LOST) {
         source->giving_up = BF_DROP_SOURCE_QEMU_GONE;
         bf_source_abandon(source);
     } else if (guest == BF_SOURCE_GUEST_LEFT) {

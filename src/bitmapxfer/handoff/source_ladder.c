@@ -77,6 +77,10 @@ void bf_source_go_recording(struct bf_source *source)
 
 void bf_source_go_frozen(struct bf_source *source)
 {
+    if (source->kind == BF_HANDOFF_NATIVE) {
+        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+        return;
+    }
     if (source->switched)
         bf_source_drop(source, BF_ROUND_FROZEN, BF_DROP_SWITCHED_EARLY);
     if (bf_source_has(source, BF_ROUND_FROZEN))

@@ -23,16 +23,11 @@ static void wake(struct bf_virt_bridge *bridge)
 
 /* libvirt's event thread */
 
-static void on_event(virConnectPtr connection, virDomainPtr domain, const char *event,
-                     long long seconds, unsigned micros, const char *details, void *ctx)
+static void pass_on(struct bf_virt_bridge *bridge, const char *line)
 {
-    struct bf_virt_bridge *bridge = ctx;
-    BF_CLEANUP(bf_freep) char *line = bf_bridge_event(event, seconds, micros, details);
     size_t nr_bytes = line ? strlen(line) : 0;
     char *events;
 
-    (void)connection;
-    (void)domain;
     (void)pthread_mutex_lock(&bridge->lock);
     events = nr_bytes > 0 && bridge->nr_events_bytes + nr_bytes <= EVENTS_MAX_BYTES
                  ? realloc(bridge->events, bridge->nr_events_bytes + nr_bytes)
@@ -48,6 +43,25 @@ static void on_event(virConnectPtr connection, virDomainPtr domain, const char *
     wake(bridge);
 }
 
+static void on_event(virConnectPtr connection, virDomainPtr domain, const char *event,
+                     long long seconds, unsigned micros, const char *details, void *ctx)
+{
+    BF_CLEANUP(bf_freep) char *line = bf_bridge_event(event, seconds, micros, details);
+
+    (void)connection;
+    (void)domain;
+    pass_on(ctx, line);
+}
+
+/* QEMU's own last word may have come while nobody was connected. */
+static void tell_migrated(struct bf_virt_bridge *bridge)
+{
+    BF_CLEANUP(bf_freep)
+    char *line = bf_bridge_event("MIGRATION", 0, 0, "{\"status\":\"completed\"}");
+
+    pass_on(bridge, line);
+}
+
 static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail,
                         void *ctx)
 {
@@ -55,9 +69,10 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
 
     (void)connection;
     (void)domain;
-    (void)detail;
     if (event != VIR_DOMAIN_EVENT_STOPPED)
         return 0;
+    if (detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
+        tell_migrated(bridge);
     (void)pthread_mutex_lock(&bridge->lock);
     bridge->gone = true;
     (void)pthread_mutex_unlock(&bridge->lock);

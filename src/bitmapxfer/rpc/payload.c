@@ -12,6 +12,8 @@ static int check_offered_bitmap(const Bitferry__OfferedDisk *disk,
 {
     int r = bf_rpc_check_name(&bitmap->name, BF_BITMAP_NAME_MAX, "the name of a bitmap", err);
 
+    if (r == 0 && bitmap->sha256.len > 0)
+        r = bf_rpc_check_sha256(&bitmap->sha256, err);
     return r < 0 ? r
                  : bf_rpc_check_geometry(disk->virtual_size_bytes, bitmap->granularity_bytes, err);
 }
@@ -156,9 +158,8 @@ int bf_rpc_check_offer(const Bitferry__Offer *offer, struct bf_error *err)
         r = bf_rpc_check_id(&offer->vm_uuid, "the VM's UUID", err);
     if (r < 0)
         return r;
-    if (offer->method != BITFERRY__METHOD__METHOD_TRACKER &&
-        offer->method != BITFERRY__METHOD__METHOD_FREEZE &&
-        offer->method != BITFERRY__METHOD__METHOD_STILL)
+    if (offer->method == BITFERRY__METHOD__METHOD_UNSPECIFIED ||
+        (unsigned)offer->method > BITFERRY__METHOD__METHOD_NATIVE)
         return bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)offer->method);
     r = check_offered_disks(offer, err);
     return r < 0 ? r : check_checkpoints(offer, err);
@@ -168,7 +169,7 @@ int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error
 {
     int r = bf_rpc_check_count(placement->n_disks, BF_RPC_DISKS_MAX, "disks", err);
 
-    if (r == 0 && (unsigned)placement->method > BITFERRY__METHOD__METHOD_STILL)
+    if (r == 0 && (unsigned)placement->method > BITFERRY__METHOD__METHOD_NATIVE)
         r = bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)placement->method);
     for (size_t i = 0; r == 0 && i < placement->n_disks; i++) {
         r = bf_rpc_check_disk_size(placement->disks[i]->virtual_size_bytes, err);
@@ -220,11 +221,25 @@ int bf_rpc_check_exports(const Bitferry__Exports *exports, Bitferry__Step step,
     return r;
 }
 
+/* Each is a number that daemon/move.h knows. */
+static int check_definitions(const ProtobufCBinaryData *definitions, struct bf_error *err)
+{
+    enum { DEFINITION_MAX = 4 };
+    int r = bf_rpc_check_count(definitions->len, BF_RPC_CHECKPOINTS_MAX, "definitions", err);
+
+    for (size_t i = 0; r == 0 && i < definitions->len; i++) {
+        if (definitions->data[i] > DEFINITION_MAX)
+            r = bf_error_set(err, BF_E_PROTOCOL, "there is no fate %u of a definition",
+                             (unsigned)definitions->data[i]);
+    }
+    return r;
+}
+
 int bf_rpc_check_results(const Bitferry__Results *results, Bitferry__Step step,
                          struct bf_error *err)
 {
     uint32_t next = 0;
-    int r = 0;
+    int r = check_definitions(&results->definitions, err);
 
     for (size_t i = 0; r == 0 && i < results->n_results; i++) {
         const Bitferry__Result *result = results->results[i];

@@ -5,6 +5,8 @@ if(TARGET bf_libvirt)
   bf_integration_test(hosts/migrate_copied TIMEOUT 600 UNSANITIZED)
   bf_integration_test(hosts/migrate_fails TIMEOUT 600 UNSANITIZED)
 
+  bf_integration_test(hosts/domain TIMEOUT 600)
+
   add_executable(bridge-probe hosts/bridge_probe.c)
   target_link_libraries(bridge-probe PRIVATE bf_libvirt bf_qmp)
   set_target_properties(bridge-probe PROPERTIES

@@ -65,6 +65,16 @@ struct bf_move_disk {
     const char *why;  /* likewise, a sentence */
 };
 
+/** What became of a checkpoint's definition in libvirt at the destination. */
+enum bf_definition {
+    BF_DEFINITION_NONE, /* not decided, or not libvirt's */
+    BF_DEFINITION_DEFINED,
+    BF_DEFINITION_PARTLY,  /* without some of its disks */
+    BF_DEFINITION_DROPPED, /* its bitmaps are not there */
+    BF_DEFINITION_MISSING, /* they are, but libvirt did not take it */
+    BF_NR_DEFINITIONS,
+};
+
 struct bf_moves;
 struct bf_move_folder;
 
@@ -86,6 +96,8 @@ struct bf_move {
     char **warnings; /* what a person should know */
     size_t nr_warnings;
     struct bf_checkpoints checkpoints; /* what its bitmaps are for; settled */
+    enum bf_definition *definitions;   /* of each; NULL: none is decided */
+    char **definition_whys;            /* of those that are MISSING, and what to do; or NULL */
     json_t *record; /* of a move that ended before this daemon began: all that is known of it */
     struct bf_moves *moves;
     struct bf_move_folder *folder; /* daemon/folder.h; NULL: quarantined */
@@ -150,6 +162,11 @@ void bf_move_warn(struct bf_move *move, const char *text);
  *  NO_MEMORY. */
 int bf_move_set_checkpoints(struct bf_move *move, const struct bf_checkpoints *checkpoints,
                             struct bf_error *err);
+
+/** What became of the definition of checkpoint @index; @why (MISSING) is copied.  Without memory it
+ * is lost. */
+void bf_move_set_definition(struct bf_move *move, size_t index, enum bf_definition definition,
+                            const char *why);
 
 void bf_move_changed(struct bf_move *move);
 

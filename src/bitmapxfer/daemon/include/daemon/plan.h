@@ -33,9 +33,10 @@ enum bf_read_method {
 
 /** How what is written after the snapshots is caught (DESIGN.md, "The hand-over"). */
 enum bf_handover {
-    BF_HANDOVER_AUTO,    /* tracker */
+    BF_HANDOVER_AUTO,    /* tracker; of a libvirt domain native */
     BF_HANDOVER_TRACKER, /* the storage is mirrored, through QEMU's nodes at the destination */
     BF_HANDOVER_FREEZE,  /* it is copied by other means: the last writes travel at the pause */
+    BF_HANDOVER_NATIVE,  /* QEMU brings the bitmaps itself: they are judged on arrival */
     BF_NR_HANDOVERS,
 };
 

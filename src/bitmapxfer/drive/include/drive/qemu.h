@@ -8,6 +8,7 @@
 #ifndef DRIVE_QEMU_H
 #define DRIVE_QEMU_H
 
+#include "daemon/plan.h"
 #include "drive/way.h"
 #include "live/clean.h"
 #include "live/load.h"
@@ -50,6 +51,11 @@ int bf_qemu_new(uv_loop_t *loop, const struct bf_qemu_target *target,
 /** Watch the mirrors of these disks (copied), now and after each `up`.  Only when up. */
 int bf_qemu_watch(struct bf_qemu *qemu, const struct bf_live_watch_disk *disks, uint32_t nr_disks,
                   struct bf_error *err);
+
+/** Which disks are meant: those of the plan, else those that the way knows, else (0) all of QEMU's.
+ *  The array is the caller's to free(), its strings are borrowed.  NULL: no memory. */
+struct bf_live_disk_wish *bf_qemu_disks(const struct bf_qemu *qemu, const struct bf_plan *plan,
+                                        uint32_t *ret_nr_disks);
 
 /** NULL unless up; also for @qemu NULL. */
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu);

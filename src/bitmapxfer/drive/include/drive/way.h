@@ -8,9 +8,16 @@
 
 enum { BF_WAY_PATH_MAX = 107 };
 
+struct bf_way_disk {
+    char *name; /* "vda" */
+    char node[BF_LIVE_NODE_NAME_MAX + 1];
+};
+
 struct bf_way_socket {
     char path[BF_WAY_PATH_MAX + 1];
     char start[BF_LIVE_START_MAX + 1]; /* which start of QEMU it is; opaque */
+    struct bf_way_disk *disks; /* as people call them; the way's, until it is opened again */
+    size_t nr_disks;
 };
 
 struct bf_way {

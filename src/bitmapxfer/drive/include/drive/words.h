@@ -15,7 +15,8 @@ struct bf_saying {
     uint16_t port;
     const uint8_t *token;
     size_t nr_token_bytes;
-    enum bf_drop reason; /* ABORT */
+    enum bf_drop reason;        /* ABORT */
+    const uint8_t *definitions; /* SEAL from the destination: one for each checkpoint, or NULL */
 };
 
 struct bf_said;

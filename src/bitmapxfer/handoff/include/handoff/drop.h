@@ -53,7 +53,10 @@
     X(CHAIN_GAP, "an image of the chain was written to without this bitmap")                       \
     X(NO_PAUSE, "nobody says when the guest is paused, so what it writes last would be missed")    \
     X(NATIVE, "QEMU itself has brought the bitmap, and it was proven: bitferry stands aside")      \
-    X(NATIVE_UNPROVEN, "QEMU itself has brought the bitmap, but nothing was there to prove it by")
+    X(NATIVE_UNPROVEN, "QEMU itself has brought the bitmap, but nothing was there to prove it by") \
+    X(BROUGHT_BY_NOBODY, "QEMU was to bring the bitmap itself, but it is not there")               \
+    X(BROUGHT_SHORT, "QEMU itself has brought the bitmap, but it has less than the source's, or "  \
+                     "another state, and was removed")
 
 enum bf_drop {
 #define BF_ENUM(name, sentence) BF_DROP_##name,

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# The daemons with libvirt domains (`--domain`) while people migrate with virsh as ever: what libvirt forgets,
+# the definitions of the checkpoints, comes along; what QEMU brings is judged.
+. "$(dirname "$0")/migrate_lib.sh"
+
+for host in A B; do
+    hosts_daemons "$host" start bitferry-source bitferry-dest
+done
+
+# tell FROM TO NAME [OPTION...]: `expect` there, `start` here; the ids are in $arriving and $leaving
+tell() {
+    local from=$1 to=$2 name=$3
+    shift 3
+    arriving=$(hosts_run "$to" bitferry expect --quiet --domain "$name" --uuid "$uuid")
+    leaving=$(hosts_run "$from" bitferry start --quiet --domain "$name" --peer "host-${to,,}" "$@")
+    hosts_run "$from" bitferry wait --quiet --for installed --timeout 60 "$leaving"
+}
+
+# status HOST ID JQ
+status() {
+    hosts_run "$1" bitferry status --json "$2" | jq -r ".moves[0] | $3"
+}
+
+ended() {
+    [ "$(status "$1" "$2" .state)" != under-way ]
+}
+
+# both_ended FROM TO STATE [STATE-THERE]
+both_ended() {
+    wait_for 60 ended "$2" "$arriving"
+    wait_for 60 ended "$1" "$leaving"
+    equal "$3 ${4:-$3}" "$(status "$1" "$leaving" .state) $(status "$2" "$arriving" .state)" \
+        "how it ended: $(tail -n 20 "$HOSTS"/?/var/log/bitferry-*.log)"
+}
+
+# shown HOST ID: "chk1 carried defined,chk2 ..."
+shown() {
+    status "$1" "$2" '[.checkpoints.checkpoints[] | "\(.name) \(.status) \(.definition)"] | join(",")'
+}
+
+copied() {
+    local disk=$IMAGES/copied.qcow2
+    begin copied "$disk"
+    domain_disk B "$disk" 256M
+    tell A B copied
+    equal native "$(status A "$leaving" .handover | sed s/auto/native/)" "hand-over"
+    a migrate --live --persistent --copy-storage-all copied $b_uri
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B copied)" "checkpoints at the destination"
+    equal "" "$(tree A copied)" "checkpoints at the source"
+    for side in A:$leaving B:$arriving; do
+        equal "chk1 carried defined,chk2 carried defined" "$(shown "${side%:*}" "${side#*:}")" "what ${side%:*} tells"
+    done
+    equal "" "$(image_bitmaps A "$disk")" "bitmaps in the source's image"
+    b checkpoint-dumpxml copied chk2 | grep -q "<source file='$disk'" || die "no description of the domain"
+    proven B copied "$disk"
+    b start copied >/dev/null
+    ok "--copy-storage-all: the checkpoints arrive, and are told"
+
+    # And back, onto what the first visit left, and with one checkpoint more
+    domain_checkpoint B copied chk3
+    tell B A copied
+    b migrate --live --persistent --copy-storage-all --p2p --undefinesource copied $a_uri
+    both_ended B A committed
+    equal "chk1 chk2<chk1 chk3<chk2" "$(tree A copied)" "checkpoints back home"
+    proven A copied "$disk"
+    forget copied
+    ok "and back again, peer to peer, from a host that undefines it"
+}
+
+shared() {
+    local disk=$SHARED/shared.qcow2
+    begin shared "$disk"
+    domain_qmp A shared '{"execute":"block-dirty-bitmap-add","arguments":{"node":"libvirt-1-format","name":"fleeting"}}' >/dev/null
+    # What a former visit left there
+    domain_define B shared "$uuid" vda="$disk"
+    b checkpoint-create shared /dev/stdin --redefine >/dev/null \
+        <<<"<domaincheckpoint><name>old</name><creationTime>1700000000</creationTime><disks><disk name='vda'/></disks></domaincheckpoint>"
+    tell A B shared
+    hosts_daemons B restart bitferry-dest
+    hosts_daemons A restart libvirtd bitferry-source
+    hosts_run A bitferry wait --quiet --for installed --timeout 60 "$leaving"
+    a migrate --live --persistent --unsafe --suspend shared $b_uri
+    equal paused "$(b domstate shared)" "state on arrival"
+    b resume shared >/dev/null
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B shared)" "checkpoints at the destination"
+    equal "native native dropped" \
+        "$(status B "$arriving" '.bitmaps | sort_by(.bitmap) | [.[].outcome] | join(" ")')" "bitmaps"
+    equal 3 "$(status B "$arriving" .exit)" "exit of a move that lost a transient bitmap"
+    proven B shared "$disk"
+    forget shared
+    ok "shared storage, with restarts and a guest that arrives paused; what does not come is told"
+}
+
+# While disks are copied libvirt has not asked QEMU to migrate yet: the move waits for the next try.
+cancelled() {
+    local disk=$IMAGES/cancelled.qcow2
+    begin cancelled "$disk"
+    domain_disk B "$disk" 256M
+    tell A B cancelled
+    a migrate --live --persistent --copy-storage-all --bandwidth 1 cancelled $b_uri >/dev/null 2>&1 &
+    wait_for 30 copying A cancelled
+    a domjobabort cancelled
+    wait_for 30 gone B cancelled
+    equal under-way "$(status A "$leaving" .state)" "the move after a cancelled migration"
+    equal "chk1 chk2<chk1" "$(tree A cancelled)" "checkpoints at the source"
+    hosts_run A bitferry abort --quiet "$leaving"
+    both_ended A B aborted failed
+    equal "chk1 chk2<chk1" "$(tree A cancelled)" "checkpoints at the source"
+    equal 2 "$(domain_bitmaps A cancelled | wc -l)" "bitmaps at the source"
+    tell A B cancelled
+    a migrate --live --persistent --copy-storage-all cancelled $b_uri
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B cancelled)" "checkpoints at the destination"
+    forget cancelled
+    ok "a migration that is cancelled leaves all as it was, and the next one succeeds"
+}
+
+# libvirt fails when the state is sent: a bitmap of the name is in the destination's image
+collided() {
+    local disk=$IMAGES/collided.qcow2
+    begin collided "$disk"
+    domain_disk B "$disk" 256M
+    hosts_run B qemu-img bitmap --add "$disk" chk1
+    tell A B collided
+    ! a migrate --live --persistent --copy-storage-all collided $b_uri >/dev/null 2>&1 || die "it did not collide"
+    both_ended A B failed
+    a destroy collided >/dev/null
+    equal "chk1:auto chk2:auto" "$(image_bitmaps A "$disk")" "bitmaps in the source's image"
+    equal "chk1 chk2<chk1" "$(tree A collided)" "checkpoints at the source"
+    forget collided
+    ok "a migration that fails late: the source's bitmaps are mended, and stored at its shutdown"
+}
+
+[ $# -gt 0 ] || set -- copied shared cancelled collided
+for case in "$@"; do
+    "$case"
+done
