@@ -58,7 +58,7 @@ int bf_offer_init(struct bf_offer *offer, uint32_t nr_disks, uint32_t nr_bitmaps
 
 static char *text_of(const ProtobufCBinaryData *bytes)
 {
-    return strndup((const char *)bytes->data, bytes->len);
+    return bytes->len > 0 ? strndup((const char *)bytes->data, bytes->len) : strdup("");
 }
 
 static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__OfferedDisk *from,
