@@ -39,8 +39,9 @@ static json_t *bitmap_to_json(const json_t *from, const struct stream *stream, c
 {
     const char *name = bf_facts_text(from, "name");
 
-    return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b}", "name", name, "granularity",
-                     json_integer_value(json_object_get(from, "granularity")), "recording",
+    return json_pack("{s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:b}", "name", name, "granularity",
+                     json_integer_value(json_object_get(from, "granularity")), "count",
+                     json_integer_value(json_object_get(from, "count")), "recording",
                      json_is_true(json_object_get(from, "recording")), "persistent",
                      json_is_true(json_object_get(from, "persistent")), "busy",
                      json_is_true(json_object_get(from, "busy")), "inconsistent",
@@ -101,10 +102,24 @@ static json_t *layer_to_json(const json_t *node, const struct stream *stream, bo
     if (!top)
         bf_image_content(file, content);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "node", bf_facts_text(node, "node-name"),
-        "file", file, "identity", identity, "content", content, "size",
+        "{s:s, s:s, s:b, s:s, s:s, s:I, s:b, s:o, s:o}", "node", bf_facts_text(node, "node-name"),
+        "file", file, "inactive", json_is_false(json_object_get(node, "active")), "identity",
+        identity, "content", content, "size",
         json_integer_value(json_object_get(image_of(node), "virtual-size")), "stores", stores(node),
         "stored", stored_to_json(node), "bitmaps", bitmaps_to_json(node, stream));
+}
+
+/* A filter is no image.  What stands under it is. */
+static bool is_filter(const json_t *node)
+{
+    static const char *const filters[] = {"mirror_top", "commit_top",   "backup-top",
+                                          "throttle",   "copy-on-read", "copy-before-write"};
+
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        if (strcmp(bf_facts_text(node, "drv"), filters[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static json_t *layers_to_json(const struct bf_answers *answers, const struct stream *stream,
@@ -113,9 +128,12 @@ static json_t *layers_to_json(const struct bf_answers *answers, const struct str
     BF_CLEANUP(json_decrefp) json_t *layers = json_array();
 
     for (unsigned i = 0; node && i < LAYERS_MAX; i++) {
-        const char *below = bf_graph_backing(answers->graph, bf_facts_text(node, "node-name"));
+        bool filter = is_filter(node);
+        const char *below =
+            bf_graph_below(answers->graph, bf_facts_text(node, "node-name"), filter);
 
-        if (json_array_append_new(layers, layer_to_json(node, stream, i == 0)) < 0)
+        if (!filter && json_array_append_new(
+                           layers, layer_to_json(node, stream, json_array_size(layers) == 0)) < 0)
             return NULL;
         node = below ? bf_list_find(answers->nodes, "node-name", below) : NULL;
     }

@@ -67,9 +67,12 @@ static const json_t *child(const json_t *graph, const json_t *parent, const char
     return NULL;
 }
 
-const char *bf_graph_backing(const json_t *graph, const char *node)
+const char *bf_graph_below(const json_t *graph, const char *node, bool filter)
 {
-    return name_of(graph, child(graph, find(graph, "block-driver", node), "backing"));
+    const json_t *from = find(graph, "block-driver", node);
+    const json_t *below = child(graph, from, "backing");
+
+    return name_of(graph, below || !filter ? below : child(graph, from, "file"));
 }
 
 static bool reaches(const json_t *graph, const json_t *from, const json_t *to, unsigned depth)

@@ -12,8 +12,8 @@ struct bf_answers {
 json_t *bf_facts_assemble(const struct bf_answers *answers, const struct bf_live_disk_wish *disks,
                           uint32_t nr_disks);
 
-/** The node below @node in its chain of backing files, or NULL. */
-const char *bf_graph_backing(const json_t *graph, const char *node);
+/** The node below @node in its chain of images, or NULL. */
+const char *bf_graph_below(const json_t *graph, const char *node, bool filter);
 
 /** The node that the mirror of @node writes to, or NULL. */
 const char *bf_graph_mirror_target(const json_t *graph, const json_t *jobs, const char *node);
