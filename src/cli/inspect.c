@@ -89,7 +89,7 @@ static int append_disks(json_t *disks, const char *text, struct bf_target *targe
         return -ENOMEM;
     json_array_foreach(json_object_get(catalog, "disks"), i, disk)
     {
-        ret |= json_object_set_new(disk, "target", bf_json_text(text));
+        ret |= json_object_set_new(disk, "target", bf_text_to_json(text));
         ret |= json_array_append(disks, disk);
     }
     json_decref(catalog);

@@ -21,8 +21,8 @@ struct cleaning {
 static void leave(struct cleaning *cleaning, const char *what, const char *why, const char *remedy)
 {
     (void)json_array_append_new(cleaning->left,
-                                json_pack("{s:o, s:o, s:o}", "what", bf_json_text(what), "why",
-                                          bf_json_text(why), "remedy", bf_json_text(remedy)));
+                                json_pack("{s:o, s:o, s:o}", "what", bf_text_to_json(what), "why",
+                                          bf_text_to_json(why), "remedy", bf_text_to_json(remedy)));
     bf_note(cleaning->request->args, "%s is still at the source (%s): %s", what, why, remedy);
 }
 
@@ -117,7 +117,7 @@ static void clean_image(struct cleaning *cleaning, const struct bf_look_disk *di
         else
             (void)json_array_append_new(
                 cleaning->removed,
-                json_pack("{s:s, s:o}", "disk", disk->target, "bitmap", bf_json_text(name)));
+                json_pack("{s:s, s:o}", "disk", disk->target, "bitmap", bf_text_to_json(name)));
     }
 }
 

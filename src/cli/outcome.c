@@ -97,16 +97,6 @@ int bf_outcomes_exit(const struct bf_outcomes *outcomes)
     return nr_kept < outcomes->nr_items ? BF_EXIT_SOME_DROPPED : BF_EXIT_OK;
 }
 
-json_t *bf_text_to_json(const char *text)
-{
-    BF_CLEANUP(bf_freep) char *escaped = NULL;
-
-    if (bf_utf8_valid(text, strlen(text)))
-        return json_string(text);
-    escaped = bf_escape(text);
-    return escaped ? json_string(escaped) : NULL;
-}
-
 /* A name need not be UTF-8, JSON must: then it is given escaped, and exactly as KEY_hex. */
 static bool put_name(json_t *object, const char *key, const char *name)
 {

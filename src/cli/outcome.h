@@ -59,9 +59,6 @@ size_t bf_outcomes_count_kept(const struct bf_outcomes *outcomes);
 /** 0, SOME_DROPPED or NONE_CARRIED. */
 int bf_outcomes_exit(const struct bf_outcomes *outcomes);
 
-/** Text as JSON; what is not UTF-8 as bf_escape() shows it.  NULL: out of memory. */
-json_t *bf_text_to_json(const char *text);
-
 /** A JSON array; with @disks every entry names its disk.  NULL: out of memory. */
 json_t *bf_outcomes_to_json(const struct bf_outcomes *outcomes, bool disks);
 

@@ -26,7 +26,7 @@ int bf_print_json(json_t *json, struct bf_error *err)
     return bf_output_finish(err);
 }
 
-json_t *bf_json_text(const char *text)
+json_t *bf_text_to_json(const char *text)
 {
     BF_CLEANUP(bf_freep) char *escaped = NULL;
 

@@ -11,7 +11,7 @@
 int bf_print_json(json_t *json, struct bf_error *err);
 
 /** A JSON string; what is not UTF-8 is escaped first, as bf_escape() does.  NULL: out of memory. */
-json_t *bf_json_text(const char *text);
+json_t *bf_text_to_json(const char *text);
 
 /** "bitferry: note: ..." on stderr, unless --quiet: for what a person should know. */
 void bf_note(const struct bf_arguments *args, const char *format, ...)

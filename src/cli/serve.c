@@ -224,7 +224,7 @@ static int announce(const struct bf_arguments *args, const struct bf_listener *l
     }
     if (listener->socket_path)
         return bf_print_json(json_pack("{s:i, s:s, s:o}", "schema", 1, "uri", listener->uri,
-                                       "socket", bf_json_text(listener->socket_path)),
+                                       "socket", bf_text_to_json(listener->socket_path)),
                              err);
     return bf_print_json(json_pack("{s:i, s:s, s:i}", "schema", 1, "uri", listener->uri, "port",
                                    (int)listener->port),

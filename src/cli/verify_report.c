@@ -102,14 +102,14 @@ static json_t *json_of_ranges(const struct bf_verify_result *result)
 static json_t *json_of_result(const struct bf_verify_result *result)
 {
     json_t *object =
-        json_pack("{s:o, s:o, s:o, s:o, s:s}", "disk", bf_json_text(result->disk), "bitmap",
-                  bf_json_text(result->bitmap), "candidate_disk",
-                  result->candidate_disk ? bf_json_text(result->candidate_disk) : json_null(),
-                  "candidate_bitmap", bf_json_text(result->candidate_bitmap), "result",
+        json_pack("{s:o, s:o, s:o, s:o, s:s}", "disk", bf_text_to_json(result->disk), "bitmap",
+                  bf_text_to_json(result->bitmap), "candidate_disk",
+                  result->candidate_disk ? bf_text_to_json(result->candidate_disk) : json_null(),
+                  "candidate_bitmap", bf_text_to_json(result->candidate_bitmap), "result",
                   bf_verdict_name(result->verdict));
 
     if (result->verdict > BF_VERDICT_MISSING) {
-        (void)json_object_set_new(object, "problem", bf_json_text(result->problem));
+        (void)json_object_set_new(object, "problem", bf_text_to_json(result->problem));
         return object;
     }
     (void)json_object_set_new(object, "missing_bytes",
