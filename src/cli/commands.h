@@ -11,6 +11,7 @@
     X(archive)                                                                                     \
     X(restore)                                                                                     \
     X(verify)                                                                                      \
+    X(doctor)                                                                                      \
     X(migrate)                                                                                     \
     X(redefine)                                                                                    \
     X(plan)                                                                                        \

@@ -107,7 +107,7 @@ static int report(const struct bf_error *err, bool json)
 
     if (json)
         object = json_pack("{s:i, s:{s:s, s:o}}", "schema", 1, "error", "code",
-                           bf_code_name(err->code), "message", bf_json_text(err->text));
+                           bf_code_name(err->code), "message", bf_text_to_json(err->text));
     if (!object || bf_print_json(object, NULL) < 0)
         (void)fprintf(stderr, "bitferry: %s\n", err->text);
     return bf_code_exit(err->code);

@@ -134,7 +134,7 @@ static json_t *disk_to_json(const struct bf_verdict_disk *disk)
     if (disk->proof == BF_PROOF_NONE)
         (void)json_object_set_new(object, "reason", json_string(bf_code_name(disk->reason)));
     if (disk->why[0])
-        (void)json_object_set_new(object, "detail", bf_json_text(disk->why));
+        (void)json_object_set_new(object, "detail", bf_text_to_json(disk->why));
     if (disk->found)
         (void)json_object_set_new(object, "dirty_bytes",
                                   json_integer((json_int_t)disk->found->dirty_bytes));
@@ -159,9 +159,9 @@ static json_t *verdict_to_json(const struct bf_verdict *verdict, const struct bf
         return object;
     if (verdict->reason)
         (void)json_object_set_new(object, "reason", json_string(bf_code_name(verdict->reason)));
-    (void)json_object_set_new(object, "detail", bf_json_text(verdict->why));
+    (void)json_object_set_new(object, "detail", bf_text_to_json(verdict->why));
     (void)json_object_set_new(object, "consequence", json_string(consequence_of(verdict->fate)));
-    (void)json_object_set_new(object, "remedy", bf_json_text(remedy_of(verdict, report)));
+    (void)json_object_set_new(object, "remedy", bf_text_to_json(remedy_of(verdict, report)));
     return object;
 }
 

@@ -22,8 +22,7 @@
     X(NONE, "incremental")                                                                         \
     X(DISK_UNSEEN, "nothing is known of the bitmaps of this disk")                                 \
     X(DISK_INACTIVE, "QEMU has the image open, but has not loaded its bitmaps")                    \
-    X(DISK_NOT_IN_CHECKPOINT, "the disk was no part of the checkpoint: it was plugged in later, "  \
-                              "or left out")                                                       \
+    X(DISK_NOT_IN_CHECKPOINT, "the disk was no part of the checkpoint: plugged in later?")         \
     X(CHECKPOINT_GONE, "a later checkpoint is gone, and what changed since with it")               \
     X(BITMAP_MISSING, "the bitmap is not there")                                                   \
     X(BITMAP_INCONSISTENT, "the bitmap is inconsistent: QEMU did not store it properly")           \
