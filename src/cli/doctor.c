@@ -117,11 +117,13 @@ static int run(const struct bf_arguments *args, struct bf_error *err)
         .connect = bf_option_value(args, OPT_CONNECT),
         .qmp = bf_option_value(args, OPT_QMP),
         .checkpoints = bf_option_value(args, OPT_CHECKPOINTS),
-        .disks = &args->options[OPT_DISK],
+        .disk_option = OPT_DISK,
         .tls_certificates = bf_option_value(args, OPT_TLS),
     };
     int r = bf_option_deadline(args, OPT_DEADLINE, &request.deadline_ms, err);
 
+    if (r == 0 && bf_option_given(args, OPT_DISK) && !request.qmp)
+        r = bf_error_set(err, BF_E_USAGE, "doctor: --disk NAME=NODE goes with --qmp");
     if (r == 0)
         r = bf_subject_open(&request, &subject, err);
     if (r == 0)

@@ -116,8 +116,6 @@ static int check_request(const struct bf_subject_request *request, struct bf_err
                             command);
     if (request->connect && !request->domain)
         return bf_error_set(err, BF_E_USAGE, "%s: --connect goes with --domain", command);
-    if (request->disks->given && !request->qmp)
-        return bf_error_set(err, BF_E_USAGE, "%s: --disk NAME=NODE goes with --qmp", command);
     return 0;
 }
 

@@ -55,11 +55,11 @@ struct bf_subject {
 /** What the user asks for, borrowed from the command line. */
 struct bf_subject_request {
     const struct bf_arguments *args;
-    const char *domain;                   /* or NULL */
-    const char *connect;                  /* libvirt's URI, or NULL */
-    const char *qmp;                      /* or NULL */
-    const char *checkpoints;              /* file, or NULL */
-    const struct bf_option_values *disks; /* NAME=NODE of --qmp */
+    const char *domain;      /* or NULL */
+    const char *connect;     /* libvirt's URI, or NULL */
+    const char *qmp;         /* or NULL */
+    const char *checkpoints; /* file, or NULL */
+    size_t disk_option;      /* index of --disk, which is NAME=NODE with --qmp */
     const char *tls_certificates;
     uint64_t deadline_ms;
 };

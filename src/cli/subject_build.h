@@ -5,6 +5,8 @@
 #include "base/cleanup.h"
 #include "subject.h"
 
+#include <jansson.h>
+
 /** Strings are copied; the result is valid until the next disk.  Errors: NO_MEMORY, EXISTS. */
 int bf_subject_add_disk(struct bf_subject *subject, const char *name,
                         struct bf_subject_disk **ret_disk, struct bf_error *err);
@@ -32,11 +34,9 @@ int bf_subject_domain(const struct bf_subject_request *request, struct bf_subjec
 /** The images of a disk, from the one at @path down.  Errors: those of reading it. */
 int bf_subject_image_chain(const char *path, struct bf_subject_disk *disk, struct bf_error *err);
 
-struct bf_live_disk_wish;
-
-/** A running QEMU behind @socket; without @wishes the disks of its guest. */
-int bf_subject_socket(const char *socket, const struct bf_live_disk_wish *wishes,
-                      uint32_t nr_wishes, struct bf_subject *subject, struct bf_error *err);
+/** A running QEMU behind @socket.  @disks: as of bf_gather_facts(). */
+int bf_subject_socket(const char *socket, const json_t *disks, struct bf_subject *subject,
+                      struct bf_error *err);
 
 /** From the file, or by the names of the bitmaps. */
 int bf_subject_find_checkpoints(const char *file, struct bf_subject *subject, struct bf_error *err);

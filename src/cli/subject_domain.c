@@ -1,7 +1,6 @@
 /* A libvirt domain: its QEMU through the bridge, or its images while it is shut off. */
 #include "libvirt/bridge.h"
 #include "libvirt/domain_checkpoints.h"
-#include "live/survey.h"
 #include "migrate_survey.h"
 #include "subject_build.h"
 
@@ -82,24 +81,21 @@ static int read_nodes(struct bf_virt_domain *domain, const struct bf_virt_descri
                       struct bf_subject *subject, struct bf_error *err)
 {
     BF_CLEANUP(bf_virt_bridge_closep) struct bf_virt_bridge *bridge = NULL;
-    BF_CLEANUP(bf_freep)
-    struct bf_live_disk_wish *wishes = calloc(description->nr_disks + 1, sizeof *wishes);
-    uint32_t nr_wishes = 0;
+    BF_CLEANUP(json_decrefp) json_t *disks = json_array();
 
-    if (!wishes)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < description->nr_disks; i++) {
         const struct bf_virt_disk *disk = &description->disks[i];
 
-        if (!disk->read_only)
-            wishes[nr_wishes++] =
-                (struct bf_live_disk_wish){.name = disk->target, .node = disk->layers[0].node};
+        if (!disk->read_only &&
+            json_array_append_new(disks, json_pack("{s:s, s:s}", "name", disk->target, "node",
+                                                   disk->layers[0].node)) < 0)
+            return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     }
-    if (nr_wishes == 0)
+    if (json_array_size(disks) == 0)
         return 0;
     if (bf_virt_bridge_open(domain, &bridge, err) < 0)
         return -1;
-    return bf_subject_socket(bf_virt_bridge_path(bridge), wishes, nr_wishes, subject, err);
+    return bf_subject_socket(bf_virt_bridge_path(bridge), disks, subject, err);
 }
 
 /* Where QEMU cannot be asked, the checkpoints are there all the same. */

@@ -1,8 +1,8 @@
 /* What is at rest: images of a VM that is shut off, archives, and what a bitferry server offers. */
+#include "attach/image_chain.h"
 #include "base/name.h"
 #include "carrier/describe.h"
 #include "carrier/reader.h"
-#include "image_chain.h"
 #include "nbd/endpoint.h"
 #include "subject_build.h"
 #include "target.h"

@@ -85,43 +85,36 @@ static int read_layer(struct bf_subject_disk *disk, const json_t *from, struct b
     return r;
 }
 
-static int read_disk(struct bf_subject *subject, const char *name, const json_t *from,
-                     struct bf_error *err)
+static int read_disk(struct bf_subject *subject, const json_t *from, struct bf_error *err)
 {
     const json_t *layers = json_object_get(from, "layers");
     struct bf_subject_disk *disk;
     const json_t *layer;
     size_t i;
-    int r = bf_subject_add_disk(subject, name, &disk, err);
+    int r = bf_subject_add_disk(subject, text_of(from, "name"), &disk, err);
 
     json_array_foreach(layers, i, layer)
     {
         if (r == 0)
             r = read_layer(disk, layer, err);
     }
-    if (r == 0 && !from)
-        r = bf_subject_refuse_disk(disk, BF_COVERAGE_DISK_UNSEEN,
-                                   "QEMU has no block node of its name", err);
-    else if (r == 0 && is_inactive(json_array_get(layers, 0)))
+    if (r == 0 && is_inactive(json_array_get(layers, 0)))
         r = bf_subject_refuse_disk(disk, BF_COVERAGE_DISK_INACTIVE,
                                    "a migration is under way, or QEMU was not resumed after one",
                                    err);
     return r;
 }
 
-int bf_subject_read_disks(const json_t *facts, const struct bf_live_disk_wish *wishes,
-                          uint32_t nr_wishes, struct bf_subject *subject, struct bf_error *err)
+int bf_subject_read_disks(const json_t *facts, struct bf_subject *subject, struct bf_error *err)
 {
     const json_t *disk;
     size_t i;
     int r = 0;
 
-    for (i = 0; r == 0 && i < nr_wishes; i++)
-        r = read_disk(subject, wishes[i].name, bf_facts_disk(facts, wishes[i].name), err);
     json_array_foreach(json_object_get(facts, "disks"), i, disk)
     {
-        if (r == 0 && nr_wishes == 0)
-            r = read_disk(subject, text_of(disk, "name"), disk, err);
+        if (r == 0)
+            r = read_disk(subject, disk, err);
     }
     return r;
 }

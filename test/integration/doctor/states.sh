@@ -76,7 +76,7 @@ run_child qemu-storage-daemon --chardev "socket,id=m,path=$scratch/qsd,server=on
     --blockdev "driver=qcow2,node-name=data,file.driver=file,file.filename=$scratch/vda.qcow2"
 storage=$child
 wait_for 30 test -S "$scratch/qsd"
-fails_with 2 "name its disks with --disk NAME=NODE" "$BITFERRY" doctor --qmp "$scratch/qsd"
+fails_with 1 "name its nodes" "$BITFERRY" doctor --qmp "$scratch/qsd"
 examine 4 --qmp "$scratch/qsd" --disk vdx=data
 equal "0 of 1" "$(checked DISK_SEEN)" "the disk of a storage daemon"
 kill "$storage"
