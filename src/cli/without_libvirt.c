@@ -1,7 +1,7 @@
 /* A bitferry that was built without libvirt. */
 #include "migrate.h"
-#include "vm_choice.h"
 #include "subject_build.h"
+#include "vm_choice.h"
 
 static int refuse(const struct bf_arguments *args, struct bf_error *err)
 {
@@ -28,6 +28,8 @@ int bf_vm_ask_libvirt(const char *connect, const char *domain, struct bf_vm_choi
     (void)choice;
     return bf_error_set(err, BF_E_UNSUPPORTED,
                         "this bitferry was built without libvirt, which knows domain '%s'", domain);
+}
+
 int bf_subject_domain(const struct bf_subject_request *request, struct bf_subject *subject,
                       struct bf_error *err)
 {
