@@ -53,11 +53,11 @@ static json_t *bitmap_to_json(const struct bf_plan_view *view, uint32_t disk,
                               const struct bf_bitmap_plan *plan)
 {
     const struct bf_bitmap_facts *facts = facts_of(view, disk, plan);
-    json_t *object =
-        json_pack("{s:o, s:i, s:o, s:b, s:b, s:s, s:s}", "bitmap", bf_text_to_json(facts->name),
-                  "layer", (int)plan->layer, "node", bf_text_to_json(layer_of(view, disk, plan)->node),
-                  "recording", facts->recording, "persistent", facts->persistent, "fate",
-                  bf_mode_fate_name(plan->fate), "why", why_of(plan));
+    json_t *object = json_pack("{s:o, s:i, s:o, s:b, s:b, s:s, s:s}", "bitmap",
+                               bf_text_to_json(facts->name), "layer", (int)plan->layer, "node",
+                               bf_text_to_json(layer_of(view, disk, plan)->node), "recording",
+                               facts->recording, "persistent", facts->persistent, "fate",
+                               bf_mode_fate_name(plan->fate), "why", why_of(plan));
 
     if (object && plan->fate == BF_FATE_DROP)
         (void)json_object_set_new(object, "reason", json_string(bf_drop_name(plan->drop)));
@@ -85,12 +85,12 @@ static json_t *disk_to_json(const struct bf_plan_view *view, uint32_t disk)
     const struct bf_disk_plan *plan = &view->plan->disks[disk];
     bool placed = plan->partner != BF_NO_PARTNER;
 
-    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:i, s:o}", "disk",
-                     bf_text_to_json(view->source->vm.disks[disk].name), "partner",
-                     placed ? bf_text_to_json(view->dest->vm.disks[plan->partner].name) : json_null(),
-                     "mode", bf_mode_name(plan->mode), "why", bf_why_text(plan->why),
-                     "contradicted", plan->contradicted, "merged_layers", (int)plan->nr_merged,
-                     "bitmaps", bitmaps_to_json(view, disk));
+    return json_pack(
+        "{s:o, s:o, s:s, s:s, s:b, s:i, s:o}", "disk",
+        bf_text_to_json(view->source->vm.disks[disk].name), "partner",
+        placed ? bf_text_to_json(view->dest->vm.disks[plan->partner].name) : json_null(), "mode",
+        bf_mode_name(plan->mode), "why", bf_why_text(plan->why), "contradicted", plan->contradicted,
+        "merged_layers", (int)plan->nr_merged, "bitmaps", bitmaps_to_json(view, disk));
 }
 
 static json_t *warnings_to_json(const struct bf_mode_plan *plan)
