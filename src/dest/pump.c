@@ -56,7 +56,9 @@ static void end_by_outcome(struct dest_drive *drive)
         dest_end(drive, BF_MOVE_COMMITTED, NULL);
         return;
     }
-    if (bf_drop_is_peers(machine->reason) && drive->why.code != BF_E_NONE)
+    if (drive->why.code != BF_E_NONE &&
+        (bf_drop_is_peers(machine->reason) ||
+         (drive->images && machine->reason == BF_DROP_MIGRATION_FAILED)))
         (void)bf_error_set(&err, drive->why.code, "%s: %s", bf_drop_name(machine->reason),
                            drive->why.text);
     else

@@ -30,7 +30,8 @@ static void explain(const struct source_drive *drive, struct bf_error *err)
         (void)bf_error_set(err, BF_E_DEADLINE,
                            "the destination never confirmed: its bitmaps may be there or not, and "
                            "the source's were left; look with 'bitferry status' over there");
-    else if (bf_drop_is_peers(reason) && drive->why.code != BF_E_NONE)
+    else if (drive->why.code != BF_E_NONE &&
+             (bf_drop_is_peers(reason) || (drive->images && reason == BF_DROP_MIGRATION_FAILED)))
         (void)bf_error_set(err, drive->why.code, "%s: %s", bf_drop_name(reason), drive->why.text);
     else
         (void)bf_error_set(err, bf_drop_code(reason), "%s: %s", bf_drop_name(reason),

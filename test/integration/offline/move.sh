@@ -8,7 +8,7 @@ a=$scratch/a.qcow2 b=$scratch/b.qcow2
 make_image "$a"
 new=$(qemu_digest "$a" new) old=$(qemu_digest "$a" old)
 start_off "vda=$a"
-wait_for 30 in_log source 'SWEEPING -> OFFERING'
+wait_for 30 is 'waiting for the destination' phase source "$leaving"
 qemu-io -c "write 0 512" "$a" >/dev/null 2>&1 && die "the image can be written to during the move"
 qemu-img convert -O qcow2 "$a" "$b"
 expect_off "vda=$b"
