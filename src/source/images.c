@@ -103,13 +103,19 @@ static void after_open(uv_work_t *work, int status)
 /* What can be seen at once is said at once. */
 static int glance(const struct bf_plan *plan, struct bf_error *err)
 {
+    bool any = false;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < plan->nr_disks; i++) {
         BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
 
         r = bf_reader_open_path(plan->disks[i].image, 0, &reader, err);
+        any = any || (r == 0 && (bf_reader_image(reader)->nr_bitmaps > 0 ||
+                                 bf_reader_image(reader)->has_backing));
     }
+    if (r == 0 && !any)
+        r = bf_error_set(err, BF_E_BITMAP_NOT_FOUND,
+                         "the images have no bitmaps: there is nothing to carry");
     return r;
 }
 

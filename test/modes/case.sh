@@ -194,6 +194,12 @@ report() {
     esac
 }
 
+if [ "$mode" = offline ]; then
+    # shellcheck source=test/modes/offline.sh
+    . "$here/offline.sh"
+    offline_case
+    exit
+fi
 way_images
 begin_source
 begin_dest

@@ -96,7 +96,7 @@ helpers_end() {
 # row ROLE: what that helper says of the bitmap, in JSON
 row() {
     order "$1" status --json "${move[$1]}" | jq -c '.moves[0].disks[]?.bitmaps[]? // .moves[0].bitmaps[]? |
-        select(.bitmap == "c")'
+        select(.bitmap == "c" and (.disk // "vda") == "vda")'
 }
 
 # Nothing of ours is left in a QEMU that lives.
