@@ -195,7 +195,7 @@ const char *bf_coverage_reason_name(enum bf_coverage_reason reason)
 const char *bf_coverage_reason_text(enum bf_coverage_reason reason)
 {
     static const char *const texts[] = {
-#define BF_TEXT(name, sentence) sentence,
+#define BF_TEXT(name, sentence) (sentence),
         BF_COVERAGE_REASONS(BF_TEXT)
 #undef BF_TEXT
     };
