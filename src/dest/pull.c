@@ -44,6 +44,13 @@ static void on_progress(void *ctx, uint32_t index, uint64_t done, uint64_t total
     bf_move_changed(drive->move);
 }
 
+static enum bf_drop reason_of(const struct bf_fetch_item *item)
+{
+    if (item->too_slow)
+        return BF_DROP_TOO_SLOW;
+    return item->failed == BF_E_DIGEST_MISMATCH ? BF_DROP_DIGEST_MISMATCH : BF_DROP_PULL_FAILED;
+}
+
 static void on_fetched(void *ctx, struct bf_fetch_item *items, uint32_t nr_items)
 {
     struct dest_drive *drive = ctx;
@@ -57,9 +64,7 @@ static void on_fetched(void *ctx, struct bf_fetch_item *items, uint32_t nr_items
         known->known = items[i].failed == BF_E_NONE;
         known->summary = items[i].written;
         if (items[i].failed != BF_E_NONE)
-            dest_drop_item(drive, items[i].index,
-                           items[i].failed == BF_E_DIGEST_MISMATCH ? BF_DROP_DIGEST_MISMATCH
-                                                                   : BF_DROP_PULL_FAILED);
+            dest_drop_item(drive, items[i].index, reason_of(&items[i]));
     }
     dest_answer(drive, BF_DEST_DONE);
 }
@@ -109,6 +114,8 @@ void dest_stop_pull(struct dest_drive *drive)
 void dest_pull(struct dest_drive *drive)
 {
     struct bf_fetch_item *items = calloc(dest_nr_items(drive) + 1U, sizeof *items);
+    struct bf_fetch_patience patience = {drive->config->pull_timeout_s * 1000,
+                                         drive->config->pull_limit_s * 1000};
     struct bf_error err = BF_ERROR_INIT;
     uint32_t nr_items = items ? fill_items(drive, items) : 0;
     int r;
@@ -128,9 +135,8 @@ void dest_pull(struct dest_drive *drive)
     if (r < 0)
         bf_fetch_items_free(items, nr_items);
     else
-        r = bf_fetch_start(drive->loop, drive->exports.uri, dest_settings(),
-                           drive->config->pull_timeout_s * 1000, items, nr_items, on_progress,
-                           on_fetched, drive, &drive->fetch, &err);
+        r = bf_fetch_start(drive->loop, drive->exports.uri, dest_settings(), &patience, items,
+                           nr_items, on_progress, on_fetched, drive, &drive->fetch, &err);
     if (r == 0) {
         dest_op_began(drive);
         return;

@@ -242,6 +242,7 @@ enum bf_code bf_drop_code(enum bf_drop drop)
         return BF_E_COVERAGE_MISSING;
     case BF_DROP_SOURCE_SILENT:
     case BF_DROP_DEST_SILENT:
+    case BF_DROP_TOO_SLOW:
         return BF_E_DEADLINE;
     case BF_DROP_PEER_ABORTED:
     case BF_DROP_SOURCE_QEMU_GONE:

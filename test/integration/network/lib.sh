@@ -84,10 +84,10 @@ slow() {
     on "$1" tc qdisc replace dev wire root tbf rate "$2" burst 4kb latency 400ms
 }
 
-# many_bits: a frozen bitmap on vda of which half a MiB must travel
+# many_bits [GRANULARITY]: a frozen bitmap on vda, with a bit for each 4 KiB of 16 GiB: half a MiB must travel
 many_bits() {
     local at
-    qmp source block-dirty-bitmap-add '{"node":"vda","name":"many","granularity":4096,"persistent":true}'
+    qmp source block-dirty-bitmap-add '{"node":"vda","name":"many","granularity":'"${1:-4096}"',"persistent":true}'
     for at in $(seq 0 15); do
         hmp source "qemu-io vda \"write -z ${at}G 1G\"" >/dev/null
     done

@@ -48,6 +48,7 @@ struct bf_config {
     uint64_t peer_timeout_s;   /* without a connection to the peer */
     uint64_t expect_timeout_s; /* until the other helper knows of the move */
     uint64_t pull_timeout_s;   /* dest: a pull without progress */
+    uint64_t pull_limit_s;     /* dest: a pull as a whole */
     uint64_t drain_timeout_s;  /* source: until a busy mirror is helped by deltas */
     uint64_t busy_timeout_s;   /* source: until a busy bitmap is dropped */
     uid_t allow_uids[BF_CONFIG_UIDS_MAX];

@@ -24,7 +24,14 @@ struct bf_fetch_item {
     uint64_t wanted_size_bytes; /* of the carrier; not below disk_size_bytes */
     /* results */
     enum bf_code failed;       /* NONE: the carrier is there, and what was announced is what came */
+    bool too_slow;             /* given up for that */
     struct bf_summary written; /* in the carrier's layout */
+};
+
+/** For each item. */
+struct bf_fetch_patience {
+    uint64_t deadline_ms; /* without progress; then it is tried again */
+    uint64_t limit_ms;    /* for all tries together */
 };
 
 struct bf_fetch;
@@ -34,7 +41,8 @@ typedef void (*bf_fetch_fn)(void *ctx, struct bf_fetch_item *items, uint32_t nr_
 /** Fetch all, one after the other; takes over @items, strings included, and lends them to @done.
  *  @settings must live as long.  Errors: NO_MEMORY; @items is freed then too. */
 int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settings *settings,
-                   uint64_t deadline_ms, struct bf_fetch_item *items, uint32_t nr_items,
+                   const struct bf_fetch_patience *patience, struct bf_fetch_item *items,
+                   uint32_t nr_items,
                    void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
                    bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err);
 

@@ -1,0 +1,2 @@
+bf_unit_test(drive_pace bf_drive)
+target_include_directories(test-drive_pace PRIVATE ${CMAKE_SOURCE_DIR}/src/bitmapxfer/drive)
