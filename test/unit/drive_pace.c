@@ -12,7 +12,7 @@ enum { LIMIT_MS = 100000 };
 static void the_limit_is_the_limit(void **state)
 {
     (void)state;
-    assert_false(bf_pace_is_hopeless(LIMIT_MS - 1, LIMIT_MS, 1000, 1));
+    assert_false(bf_pace_is_hopeless(LIMIT_MS - 1, LIMIT_MS, 1000, 0));
     assert_true(bf_pace_is_hopeless(LIMIT_MS, LIMIT_MS, 1000, 1));
     assert_true(bf_pace_is_hopeless(LIMIT_MS, LIMIT_MS, 0, 0));
 }

@@ -355,10 +355,10 @@ int bf_word_from_envelope(const Bitferry__Envelope *envelope, uint32_t nr_bitmap
         return bf_error_set(err, BF_E_PROTOCOL,
                             "the peer speaks of %zu bitmaps, but the move has %u", word->drops.len,
                             (unsigned)nr_bitmaps);
+    /* A newer peer has more reasons: dropped is dropped. */
     for (size_t i = 0; i < word->drops.len; i++) {
         if (word->drops.data[i] >= BF_NR_DROPS)
-            return bf_error_set(err, BF_E_PROTOCOL, "the peer gives a reason (%u) that is none",
-                                (unsigned)word->drops.data[i]);
+            word->drops.data[i] = BF_DROP_FOREIGN;
     }
     *ret_word = (struct bf_word){
         .epoch = envelope->epoch,
