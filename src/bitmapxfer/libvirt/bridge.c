@@ -99,12 +99,11 @@ static int listen_privately(struct bf_virt_bridge *bridge, struct bf_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    (void)snprintf(bridge->folder, sizeof bridge->folder, "/tmp/bitferry-qmp.XXXXXX");
-    if (!mkdtemp(bridge->folder)) {
-        bridge->folder[0] = '\0';
-        return bf_error_set_errno(err, errno, "cannot make a folder in /tmp");
-    }
-    (void)snprintf(bridge->path, sizeof bridge->path, "%s/qmp", bridge->folder);
+    int r = bf_bridge_folder_make(&bridge->folder, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(bridge->path, sizeof bridge->path, "%s/qmp", bridge->folder.path);
     strcpy(address.sun_path, bridge->path);
     bridge->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bridge->listener < 0 ||
@@ -155,6 +154,7 @@ static struct bf_virt_bridge *new_bridge(struct bf_virt_domain *domain)
     (void)pthread_mutex_init(&bridge->lock, NULL);
     bridge->domain = domain;
     bridge->listener = -1;
+    bridge->folder.fd = -1;
     bridge->events_id = -1;
     bridge->lifecycle_id = -1;
     bridge->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -226,10 +226,7 @@ void bf_virt_bridge_close(struct bf_virt_bridge *bridge)
         (void)close(bridge->listener);
     if (bridge->wakeup >= 0)
         (void)close(bridge->wakeup);
-    if (bridge->folder[0]) {
-        (void)unlink(bridge->path);
-        (void)rmdir(bridge->folder);
-    }
+    bf_bridge_folder_remove(&bridge->folder);
     (void)pthread_mutex_destroy(&bridge->lock);
     free(bridge->events);
     free(bridge->line);

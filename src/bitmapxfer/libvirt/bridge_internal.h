@@ -3,6 +3,7 @@
 #ifndef BF_LIBVIRT_BRIDGE_INTERNAL_H
 #define BF_LIBVIRT_BRIDGE_INTERNAL_H
 
+#include "bridge_folder.h"
 #include "libvirt/bridge.h"
 
 #include <pthread.h>
@@ -15,7 +16,7 @@ enum {
 
 struct bf_virt_bridge {
     struct bf_virt_domain *domain;
-    char folder[64];
+    struct bf_bridge_folder folder;
     char path[sizeof((struct sockaddr_un *)NULL)->sun_path];
     int listener;
     int wakeup; /* an eventfd: events are waiting, the domain is gone, or we are to stop */

@@ -7,6 +7,12 @@ domain_define A bridge "$uuid" vda="$IMAGES/bridge.qcow2"
 fails_with 1 "does not run" hosts_run A "$BF_BUILD/test/bridge-probe" qemu:///system bridge
 a start bridge >/dev/null
 
+# One that is killed leaves its socket, which goes with the next
+hosts_run A bash -c 'exec "$0" qemu:///system bridge' "$BF_BUILD/test/bridge-probe" >"$scratch/killed" &
+probe=$!
+wait_for 30 grep -q '^answered' "$scratch/killed"
+hosts_run A bash -c 'kill -KILL $(pidof bridge-probe)'
+wait "$probe" 2>/dev/null || true
 hosts_run A "$BF_BUILD/test/bridge-probe" qemu:///system bridge >"$scratch/said" &
 probe=$!
 wait_for 30 grep -qx 'event RESUME' "$scratch/said"
