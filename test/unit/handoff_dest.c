@@ -350,6 +350,40 @@ static void test_bitferry_stands_aside_from_what_is_native(void **state)
     expect_drops(&bench, BF_DROP_NONE, BF_DROP_NATIVE, BF_DROP_NONE);
 }
 
+/* Nothing was snapshot: the source seals what QEMU brings, and each is judged by the offer. */
+static void test_all_may_be_brought_by_qemu(void **state)
+{
+    static const uint8_t found[BITMAPS] = {PROVEN | BF_FOUND_FRESH, BF_FOUND_FINAL, 0};
+    static const uint8_t drops[BITMAPS] = {BF_DROP_NONE, BF_DROP_BROUGHT_SHORT,
+                                           BF_DROP_BROUGHT_BY_NOBODY};
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        bench.bitmaps[i].native = true;
+    accept_offer(&bench);
+    hear(&bench, 1, BF_STEP_SEAL);
+    expect_nothing(&bench);
+    tell(&bench, BF_DEST_GUEST_RUNS);
+    expect_wish(&bench, BF_DEST_INSPECT);
+    feed(&bench,
+         (struct bf_dest_fact){
+             .kind = BF_DEST_INSPECTED, .found = found, .drops = drops, .guest_runs = true});
+    expect_wish(&bench, BF_DEST_REMOVE_STALE);
+    assert_false(bf_dest_is_stale(&bench.dest, 0));
+    assert_true(bf_dest_is_stale(&bench.dest, 1));
+    tell(&bench, BF_DEST_DONE);
+    expect_wish(&bench, BF_DEST_INSPECT);
+    feed(&bench, (struct bf_dest_fact){.kind = BF_DEST_INSPECTED,
+                                       .found = (const uint8_t[]){found[0], 0, 0},
+                                       .guest_runs = true});
+    do_wish(&bench, BF_DEST_CLEAN);
+    write_record(&bench, BF_MARK_COMMITTED);
+    expect_word(&bench, BF_STEP_SEAL);
+    expect_drops(&bench, BF_DROP_NATIVE, BF_DROP_BROUGHT_SHORT, BF_DROP_BROUGHT_BY_NOBODY);
+}
+
 static void test_what_came_with_the_move_stays_when_a_helper_is_lost(void **state)
 {
     static const uint8_t found[BITMAPS] = {BF_FOUND_FINAL, BF_FOUND_FINAL | BF_FOUND_FRESH,
@@ -756,6 +790,7 @@ int main(void)
         cmocka_unit_test(test_what_qemu_brought_is_judged),
         cmocka_unit_test(test_nothing_is_native_in_a_mode_where_qemu_brings_nothing),
         cmocka_unit_test(test_bitferry_stands_aside_from_what_is_native),
+        cmocka_unit_test(test_all_may_be_brought_by_qemu),
         cmocka_unit_test(test_what_came_with_the_move_stays_when_a_helper_is_lost),
         cmocka_unit_test(test_a_late_tracker_does_not_matter_to_what_qemu_may_have_brought),
         cmocka_unit_test(test_a_seal_that_needs_deltas_is_not_obeyed_without),

@@ -629,15 +629,20 @@ static void test_a_reason_from_a_newer_peer_still_drops(void **state)
 /* --- after a restart -----------------------------------------------------------------------------
  */
 
-static int resume(struct bench *bench, enum bf_mark mark)
+static int resume_as(struct bench *bench, enum bf_handoff_kind kind, enum bf_mark mark)
 {
     struct bf_record record = {.mark = mark, .epoch = 5, .reason = BF_DROP_OPERATOR_ABORT};
 
     fill(bench);
     if (mark == BF_MARK_ABORTING)
         record.outcome = BF_OUTCOME_ABORTED;
-    return bf_source_resume(&bench->source, BF_HANDOFF_TRACKER, bench->bitmaps, BITMAPS,
-                            bench->disks, DISKS, &record, NULL);
+    return bf_source_resume(&bench->source, kind, bench->bitmaps, BITMAPS, bench->disks, DISKS,
+                            &record, NULL);
+}
+
+static int resume(struct bench *bench, enum bf_mark mark)
+{
+    return resume_as(bench, BF_HANDOFF_TRACKER, mark);
 }
 
 static void inspected(struct bench *bench, enum bf_source_guest guest)
@@ -668,6 +673,46 @@ static void test_a_restart_after_the_switch_carries_nothing(void **state)
     expect_record(&bench, BF_MARK_SEALED);
     for (unsigned i = 0; i < BITMAPS; i++)
         assert_int_equal(bench.bitmaps[i].drop, BF_DROP_SOURCE_BLIND);
+}
+
+static void test_what_qemu_brings_is_not_snapshot(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_NATIVE);
+    go_to_offer(&bench);
+    ask(&bench, BF_STEP_OFFER);
+    assert_int_equal(bench.source.state, BF_SOURCE_INSTALLED);
+    expect_nothing(&bench);
+    event(&bench, BF_SOURCE_PAUSED);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+    answer(&bench, BF_SOURCE_INSPECTED);
+    expect_nothing(&bench);
+    event(&bench, BF_SOURCE_SWITCHED);
+    expect_record(&bench, BF_MARK_SEALED);
+    answer(&bench, BF_SOURCE_DONE);
+    expect_word(&bench, BF_STEP_SEAL);
+    assert_false(bench.wish.word.with_delta);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        assert_int_equal(bench.bitmaps[i].drop, BF_DROP_NONE);
+}
+
+/* libvirt ends QEMU as soon as the guest has left: the destination judges what came. */
+static void test_a_blind_restart_costs_nothing_of_what_qemu_brings(void **state)
+{
+    static const enum bf_source_guest guests[] = {BF_SOURCE_GUEST_LEFT, BF_SOURCE_GUEST_LOST};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct bench bench;
+
+        assert_int_equal(resume_as(&bench, BF_HANDOFF_NATIVE, BF_MARK_BEGUN), 0);
+        inspected(&bench, guests[i]);
+        expect_record(&bench, BF_MARK_SEALED);
+        for (unsigned j = 0; j < BITMAPS; j++)
+            assert_int_equal(bench.bitmaps[j].drop, BF_DROP_NONE);
+    }
 }
 
 static void test_a_restart_without_qemu_gives_up(void **state)
@@ -755,6 +800,8 @@ int main(void)
         cmocka_unit_test(test_a_reason_from_a_newer_peer_still_drops),
         cmocka_unit_test(test_a_restart_with_the_guest_here_begins_the_next_epoch),
         cmocka_unit_test(test_a_restart_after_the_switch_carries_nothing),
+        cmocka_unit_test(test_what_qemu_brings_is_not_snapshot),
+        cmocka_unit_test(test_a_blind_restart_costs_nothing_of_what_qemu_brings),
         cmocka_unit_test(test_a_restart_without_qemu_gives_up),
         cmocka_unit_test(test_a_restart_after_the_seal_says_it_again),
         cmocka_unit_test(test_a_restart_finishes_what_was_decided),
