@@ -88,8 +88,10 @@ static void on_loaded(void *ctx, enum bf_live_end end, const struct bf_error *er
 
     if (!dest_op_ended(drive))
         return;
-    if (end != BF_LIVE_DONE)
+    if (end != BF_LIVE_DONE) {
         bf_log(BF_LOG_WARNING, "move %s: loading: %s", drive->move->id, err->text);
+        bf_carrier_denied(drive->config, drive->move, err);
+    }
     if (end == BF_LIVE_UNKNOWN) {
         dest_doubt(drive);
         return;

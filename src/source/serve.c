@@ -6,6 +6,7 @@
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
+#include "drive/carriers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,9 +95,11 @@ void source_read_ended(struct source_drive *drive, const struct bf_error *err)
     } else if (may_change_way(drive, err)) {
         bf_log(BF_LOG_INFO, "move %s: bitmaps are read by block status: %s", drive->move->id,
                err->text);
+        bf_carrier_denied(drive->config, drive->move, err);
         drive->no_spill = true;
     } else {
         bf_log(BF_LOG_WARNING, "move %s: reading: %s", drive->move->id, err->text);
+        bf_carrier_denied(drive->config, drive->move, err);
         source_item_drop(drive, drive->cursor++, BF_DROP_SERVE_FAILED);
     }
     read_next(drive);

@@ -1,7 +1,10 @@
 #include "drive/carriers.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +55,24 @@ int bf_carrier_folder_make(const struct bf_config *config, const char *move_id,
     if (chmod(path, mode_for(qemu)) < 0) /* the umask of a daemon lets nobody in */
         return bf_error_set_errno(err, errno, "cannot open the folder %s for QEMU", path);
     return 0;
+}
+
+void bf_carrier_denied(const struct bf_config *config, struct bf_move *move,
+                       const struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *text = NULL;
+
+    if (!strstr(err->text, strerror(EACCES)) && !strstr(err->text, strerror(EPERM)))
+        return;
+    if (asprintf(&text,
+                 "QEMU was not let at the bitmaps in %s: its user must be able to pass that folder "
+                 "(carrier_dir); where AppArmor confines it, '%s/bitferry-*/** rwk,' belongs into "
+                 "/etc/apparmor.d/local/abstractions/libvirt-qemu; SELinux tells more with "
+                 "'ausearch -m avc'",
+                 config->carrier_dir, config->carrier_dir) < 0)
+        text = NULL;
+    if (text)
+        bf_move_warn(move, text);
 }
 
 void bf_carrier_folder_remove(const struct bf_config *config, const char *move_id,

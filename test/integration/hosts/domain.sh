@@ -133,7 +133,27 @@ collided() {
     ok "a migration that fails late: the source's bitmaps are mended, and stored at its shutdown"
 }
 
-[ $# -gt 0 ] || set -- copied shared cancelled collided
+# libvirt cannot keep what it is told: the bitmaps are there, and a command defines the checkpoints later
+refused() {
+    local disk=$SHARED/refused.qcow2 commands
+    begin refused "$disk"
+    hosts_run B bash -c 'rm -rf /var/lib/libvirt/qemu/checkpoint && touch /var/lib/libvirt/qemu/checkpoint'
+    tell A B refused
+    a migrate --live --persistent --unsafe refused $b_uri
+    both_ended A B committed
+    equal "chk1 metadata_missing missing,chk2 metadata_missing missing" "$(shown B "$arriving")" "what the destination tells"
+    equal "native native 3" "$(status B "$arriving" '"\(.bitmaps[0].outcome) \(.bitmaps[1].outcome) \(.exit)"')" "bitmaps and exit"
+    equal "chk1 chk2<chk1" "$(tree A refused)" "definitions that are not settled stay at the source"
+    commands=$(status B "$arriving" '.checkpoints.checkpoints[].reason.message' | sed -n "s/.*try '\(virsh [^']*\)'.*/\1/p")
+    equal 2 "$(grep -c . <<<"$commands")" "commands that are told"
+    hosts_run B bash -c "rm /var/lib/libvirt/qemu/checkpoint; set -e; $commands" >/dev/null
+    equal "chk1 chk2<chk1" "$(tree B refused)" "checkpoints after the commands"
+    proven B refused "$disk"
+    forget refused
+    ok "definitions that libvirt refuses: the bitmaps stay, exit 3, and the commands that are told help"
+}
+
+[ $# -gt 0 ] || set -- copied shared cancelled collided refused
 for case in "$@"; do
     "$case"
 done

@@ -7,6 +7,7 @@
 #define DRIVE_CARRIERS_H
 
 #include "daemon/config.h"
+#include "daemon/move.h"
 #include "handoff/word.h"
 #include "live/session.h"
 
@@ -22,6 +23,11 @@ const char *bf_carrier_path(const struct bf_config *config, const char *move_id,
                             enum bf_round round, uint32_t index, char buf[BF_CARRIER_PATH_MAX + 1]);
 const char *bf_carrier_socket(const struct bf_config *config, const char *move_id,
                               char buf[BF_CARRIER_PATH_MAX + 1]);
+
+/** QEMU was not let at a carrier, or at the socket, as @err says: warn of it on the move, with what
+ * to add to a profile that may stand in the way.  Other errors: nothing. */
+void bf_carrier_denied(const struct bf_config *config, struct bf_move *move,
+                       const struct bf_error *err);
 
 /** With all that is in it; what is not there is no error. */
 void bf_carrier_folder_remove(const struct bf_config *config, const char *move_id,
