@@ -155,6 +155,15 @@ int dest_caller_send(struct dest_caller *caller, const Bitferry__Envelope *envel
 const char *dest_caller_host(const struct dest_caller *caller);
 const char *dest_caller_name(const struct dest_caller *caller);
 
+/* --- former.c --- */
+
+/** Keep what a source may ask later of a move that has ended; takes its offer away. */
+void dest_former_keep(struct dest_drive *drive);
+
+/** A word of a move that is not under way here. */
+void dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *envelope);
+void dest_former_forget(void);
+
 /* --- talk.c --- */
 
 void dest_say(struct dest_drive *drive, const struct bf_word *word);

@@ -147,6 +147,7 @@ void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope)
 static void release(struct dest_drive *drive)
 {
     dest_forget_announcements(drive);
+    dest_former_keep(drive);
     bf_offer_release(&drive->offer);
     json_decref(drive->exports_seen);
     free(drive->drops);

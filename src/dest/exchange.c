@@ -93,6 +93,8 @@ static void on_word(void *ctx, const Bitferry__Envelope *envelope)
     struct dest_drive *drive = find(envelope);
     bool is_new;
 
+    if (!drive)
+        dest_former_answer(caller, envelope);
     if (!drive || drive->ended || drive->freed)
         return;
     if (!may_speak(drive, caller)) {
@@ -217,6 +219,7 @@ void dest_exchange_close(void)
         return;
     while (exchange.callers)
         forget(exchange.callers);
+    dest_former_forget();
     bf_rpc_listener_close(exchange.listener);
     exchange.listener = NULL;
 }

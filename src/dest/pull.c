@@ -120,6 +120,7 @@ void dest_pull(struct dest_drive *drive)
     uint32_t nr_items = items ? fill_items(drive, items) : 0;
     int r;
 
+    bf_fail_point("dest.fetching");
     if (!items) {
         dest_answer(drive, BF_DEST_REFUSED);
         return;
