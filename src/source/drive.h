@@ -65,7 +65,9 @@ struct source_drive {
     struct source_images *images; /* images.h: of one that is shut off, or NULL */
     struct bf_rpc_peer *peer;
     bool peer_open;
-    bool heard; /* a word of this move, ever */
+    bool heard;         /* a word of this move, ever */
+    bool answered;      /* ... since the connection was made */
+    uint64_t opened_ms; /* when that was */
     uint64_t peer_lost_ms;
     uint64_t farewell_ms; /* until then the destination may hear the end; 0: not ended */
     bool farewell_said;

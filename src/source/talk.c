@@ -1,6 +1,7 @@
 /* Words with the destination: the connection, what is said and heard, and how long to wait. */
 #include "drive.h"
 
+#include "base/math.h"
 #include "daemon/log.h"
 
 #include <stdlib.h>
@@ -134,7 +135,7 @@ static void on_word(void *ctx, const Bitferry__Envelope *envelope)
         bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
         return;
     }
-    drive->heard = true;
+    drive->heard = drive->answered = true;
     source_feed(drive, &fact);
 }
 
@@ -146,6 +147,8 @@ static void on_opened(void *ctx, struct bf_rpc_peer *peer)
 
     (void)peer;
     drive->peer_open = true;
+    drive->answered = false;
+    drive->opened_ms = uv_now(drive->loop);
     if (drive->begun)
         source_tell(drive, BF_SOURCE_NUDGE);
 }
@@ -205,6 +208,14 @@ static bool awaits_word(enum bf_source_state state)
            state == BF_SOURCE_SEALED || state == BF_SOURCE_ABORTING;
 }
 
+/* A destination that knows the move answers the first word on each connection at once. */
+static bool is_unknown_there(const struct source_drive *drive)
+{
+    uint64_t waited_ms = uv_now(drive->loop) - bf_max_u64(drive->opened_ms, drive->state_ms);
+
+    return drive->peer_open && !drive->answered && waited_ms > drive->config->peer_timeout_s * 1000;
+}
+
 /* An open connection is alive (heartbeats), and then what the destination does may take its time:
  * it has deadlines of its own. */
 static bool is_overdue(const struct source_drive *drive)
@@ -219,6 +230,8 @@ static bool is_overdue(const struct source_drive *drive)
         return true;
     if (state == BF_SOURCE_OFFERING)
         return in_state_ms > drive->config->expect_timeout_s * 1000;
+    if (is_unknown_there(drive))
+        return true;
     return !drive->peer_open && now_ms - drive->peer_lost_ms > drive->config->peer_timeout_s * 1000;
 }
 
