@@ -5,7 +5,7 @@
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
  *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
  *     images.h   all of it for a machine that is shut off
- *     place.c, modes.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
+ *     place.c, modes.c, below.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
  * wish wants
  */
 #ifndef DEST_DRIVE_H
@@ -201,6 +201,11 @@ void dest_place(struct dest_drive *drive, void (*next)(struct dest_drive *drive)
  * CLEAN in TIDYING. */
 bool dest_defines(const struct dest_drive *drive);
 void dest_define(struct dest_drive *drive);
+
+/** Tell what becomes of the bitmaps of images below, which the offer does not count.  @here: this
+ *  disk, of a document of facts. */
+void dest_report_below(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+                       const json_t *here);
 
 /** Decide how each disk goes, behind dest_place(); then again_step. */
 void dest_choose_modes(struct dest_drive *drive);

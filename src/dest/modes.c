@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "facts/facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct offered {
     struct bf_disk_facts *disks;
     struct bf_layer_facts *layers;
     struct bf_bitmap_facts *bitmaps;
+    size_t nr_layers, nr_bitmaps; /* used so far */
 };
 
 static void release(struct offered *offered)
@@ -53,17 +55,55 @@ static void describe_bitmap(const struct bf_offer *offer, uint32_t index,
     };
 }
 
+static void describe_top(const struct dest_drive *drive, uint32_t index, struct offered *offered)
+{
+    const struct bf_offer *offer = &drive->offer;
+    struct bf_layer_facts *top = &offered->layers[offered->nr_layers++];
+
+    *top = (struct bf_layer_facts){
+        .node = "",
+        .identity = text_or_none(offer->disks[index].identity),
+        .content = "",
+        .size_bytes = offer->disks[index].size_bytes,
+        .stores = true,
+        .bitmaps = &offered->bitmaps[offered->nr_bitmaps],
+    };
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
+        if (offer->states[i].disk == index) {
+            describe_bitmap(offer, i, &offered->bitmaps[offered->nr_bitmaps++]);
+            top->nr_bitmaps++;
+        }
+    }
+}
+
+/* The grain of what is below is no matter: its bits are merged into those of the top. */
+static void describe_below(const struct bf_offer_layer *layer, struct offered *offered)
+{
+    struct bf_layer_facts *facts = &offered->layers[offered->nr_layers++];
+
+    *facts = (struct bf_layer_facts){
+        .node = layer->node,
+        .identity = layer->identity,
+        .content = layer->content,
+        .size_bytes = layer->size_bytes,
+        .stores = true,
+        .bitmaps = &offered->bitmaps[offered->nr_bitmaps],
+        .nr_bitmaps = layer->nr_bitmaps,
+    };
+    for (uint32_t i = 0; i < layer->nr_bitmaps; i++)
+        offered->bitmaps[offered->nr_bitmaps++] = (struct bf_bitmap_facts){
+            .name = layer->bitmaps[i].name,
+            .granularity_bytes = 1,
+            .recording = layer->bitmaps[i].recording,
+            .persistent = true,
+            .inconsistent = layer->bitmaps[i].inconsistent,
+        };
+}
+
 static void describe_disk(const struct dest_drive *drive, uint32_t index, struct offered *offered)
 {
     const struct bf_offer_disk *disk = &drive->offer.disks[index];
 
-    offered->layers[index] = (struct bf_layer_facts){
-        .node = "",
-        .identity = text_or_none(disk->identity),
-        .content = "",
-        .size_bytes = disk->size_bytes,
-        .stores = true,
-    };
     offered->disks[index] = (struct bf_disk_facts){
         .name = disk->name,
         .serial = "",
@@ -72,9 +112,30 @@ static void describe_disk(const struct dest_drive *drive, uint32_t index, struct
         .export = "",
         .mirrored = disk->mirrored,
         .wish = wish_for(drive, disk),
-        .layers = &offered->layers[index],
-        .nr_layers = 1,
+        .layers = &offered->layers[offered->nr_layers],
+        .nr_layers = disk->nr_below + 1,
     };
+    describe_top(drive, index, offered);
+    for (uint32_t i = 0; i < disk->nr_below; i++)
+        describe_below(&disk->below[i], offered);
+}
+
+static bool reserve(const struct bf_offer *offer, struct offered *offered)
+{
+    size_t nr_layers = offer->nr_disks;
+    size_t nr_bitmaps = offer->nr_bitmaps;
+
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        nr_layers += offer->disks[i].nr_below;
+        for (uint32_t j = 0; j < offer->disks[i].nr_below; j++)
+            nr_bitmaps += offer->disks[i].below[j].nr_bitmaps;
+    }
+    *offered = (struct offered){
+        .disks = calloc(offer->nr_disks + 1U, sizeof *offered->disks),
+        .layers = calloc(nr_layers + 1, sizeof *offered->layers),
+        .bitmaps = calloc(nr_bitmaps + 1, sizeof *offered->bitmaps),
+    };
+    return offered->disks && offered->layers && offered->bitmaps;
 }
 
 /* Whether the guest's last pause will be told of is not known yet: it is assumed, and what then
@@ -83,22 +144,10 @@ static bool describe(const struct dest_drive *drive, struct offered *offered)
 {
     const struct bf_offer *offer = &drive->offer;
 
-    *offered = (struct offered){
-        .disks = calloc(offer->nr_disks + 1U, sizeof *offered->disks),
-        .layers = calloc(offer->nr_disks + 1U, sizeof *offered->layers),
-        .bitmaps = calloc(offer->nr_bitmaps + 1U, sizeof *offered->bitmaps),
-    };
-    if (!offered->disks || !offered->layers || !offered->bitmaps)
+    if (!reserve(offer, offered))
         return false;
     for (uint32_t i = 0; i < offer->nr_disks; i++)
         describe_disk(drive, i, offered);
-    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
-        struct bf_layer_facts *layer = &offered->layers[offer->states[i].disk];
-
-        describe_bitmap(offer, i, &offered->bitmaps[i]);
-        if (layer->nr_bitmaps++ == 0)
-            layer->bitmaps = &offered->bitmaps[i];
-    }
     offered->vm = (struct bf_vm_facts){
         .disks = offered->disks,
         .nr_disks = offer->nr_disks,
@@ -125,7 +174,7 @@ static bool is_fresh(const struct dest_drive *drive, const struct bf_disk_facts 
         if (strcmp(here->layers[0].bitmaps[i].name, name) == 0)
             return false;
     }
-    return !drive->guest_ran && !bf_facts_is_stored(disk, name);
+    return !drive->guest_ran && !bf_facts_is_stored(disk, 0, name);
 }
 
 static void take_bitmap(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
@@ -143,24 +192,57 @@ static void take_bitmap(struct dest_drive *drive, uint32_t index, const struct b
             is_fresh(drive, here, bf_facts_disk(facts->document, here->name), bitmap->name);
 }
 
+/* The offer's bitmaps of a disk are those of its top image, in the plan's order. */
+static void take_bitmaps(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+                         const struct bf_facts *facts)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        const struct bf_bitmap_plan *bitmap;
+
+        if (drive->offer.states[i].disk != index)
+            continue;
+        bitmap = &plan->bitmaps[at++];
+        if (plan->partner != BF_NO_PARTNER)
+            take_bitmap(drive, i, plan, facts);
+        if (drive->drops[i] == BF_DROP_NONE && bitmap->fate == BF_FATE_DROP)
+            drive->drops[i] = (uint8_t)bitmap->drop;
+    }
+}
+
+static void warn(struct dest_drive *drive, const char *disk, const char *why)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof text, "disk %s: %s", disk, why);
+    bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, text);
+    bf_move_warn(drive->move, text);
+}
+
 static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
                       const struct bf_facts *facts)
 {
-    struct bf_offer *offer = &drive->offer;
+    struct bf_offer_disk *disk = &drive->offer.disks[index];
+    const struct bf_disk_facts *here =
+        plan->partner == BF_NO_PARTNER ? NULL : &facts->disks[plan->partner];
 
-    offer->disks[index].mode = plan->mode;
-    offer->disks[index].why = plan->why;
-    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
-        if (offer->states[i].disk != index)
-            continue;
-        if (plan->partner != BF_NO_PARTNER)
-            take_bitmap(drive, i, plan, facts);
-        else if (drive->drops[i] == BF_DROP_NONE)
-            drive->drops[i] = (uint8_t)plan->drop;
-    }
+    disk->mode = plan->mode;
+    disk->why = plan->why;
+    disk->nr_merged = plan->nr_merged;
+    disk->image = here ? bf_image_compare(text_or_none(disk->identity), here->layers[0].identity)
+                       : BF_SAMENESS_UNKNOWN;
+    take_bitmaps(drive, index, plan, facts);
+    if (plan->chain_broken)
+        warn(drive, disk->name,
+             "the images below are not known to be the same here, so what all of "
+             "the source's have is carried as one");
+    if (here)
+        dest_report_below(drive, index, plan, bf_facts_disk(facts->document, here->name));
     if (plan->contradicted)
-        bf_log(BF_LOG_WARNING, "move %s: disk %s goes by mode %s as asked, against what is found",
-               drive->move->id, offer->disks[index].name, bf_mode_name(plan->mode));
+        warn(drive, disk->name, "its mode is as asked, against what is found");
+    if (here && plan->why == BF_WHY_NOTHING)
+        warn(drive, disk->name, bf_why_text(plan->why));
 }
 
 static int decide(struct dest_drive *drive, json_t *document, struct bf_error *err)
@@ -171,10 +253,8 @@ static int decide(struct dest_drive *drive, json_t *document, struct bf_error *e
     int r = describe(drive, &offered) ? bf_facts_read(document, &facts, err)
                                       : bf_error_set(err, BF_E_NO_MEMORY, "no memory for a plan");
 
-    for (uint32_t i = 0; r == 0 && i < facts.vm.nr_disks; i++) {
+    for (uint32_t i = 0; r == 0 && i < facts.vm.nr_disks; i++)
         facts.disks[i].named = drive->move->plan.nr_disks > 0;
-        facts.disks[i].nr_layers = 1; /* of the offer, too */
-    }
     if (r == 0)
         r = bf_mode_plan_make(&offered.vm, &facts.vm, &plan, err);
     for (uint32_t i = 0; r == 0 && i < drive->offer.nr_disks; i++)

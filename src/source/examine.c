@@ -13,17 +13,19 @@ static enum bf_drop judge(const struct source_drive *drive, uint32_t index, bool
                           bool inconsistent, const struct bf_summary *summary)
 {
     const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[index];
+    const struct bf_known *before =
+        bf_offer_is_united(&drive->offer, index) ? &bitmap->own : &bitmap->announced;
     bool offered = drive->offer.states[index].recording;
 
     if (inconsistent)
         return BF_DROP_BITMAP_INCONSISTENT;
     if (recording != offered)
         return offered ? BF_DROP_BITMAP_SWITCHED_OFF : BF_DROP_BITMAP_SWITCHED_ON;
-    if (!summary || !bitmap->announced.known)
+    if (!summary || !before->known)
         return BF_DROP_BITMAP_UNSEEN;
-    if (summary->nr_dirty_bits < bitmap->announced.summary.nr_dirty_bits)
+    if (summary->nr_dirty_bits < before->summary.nr_dirty_bits)
         return BF_DROP_BITMAP_CLEARED;
-    if (!offered && !bf_summary_equal(summary, &bitmap->announced.summary))
+    if (!offered && !bf_summary_equal(summary, &before->summary))
         return BF_DROP_BITMAP_CHANGED;
     return BF_DROP_NONE;
 }
@@ -76,8 +78,10 @@ static void judge_disk(struct source_drive *drive, uint32_t disk)
 static void judge_stored_ones(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (drive->offer.disks[i].mode != BF_MODE_SHARED) /* that image is the destination's now */
-            judge_disk(drive, i);
+        const struct bf_offer_disk *disk = &drive->offer.disks[i];
+
+        if (disk->mode != BF_MODE_SHARED && disk->image != BF_SAMENESS_SAME)
+            judge_disk(drive, i); /* else the image is the destination's now */
     }
 }
 

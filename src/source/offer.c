@@ -113,6 +113,34 @@ static const struct bf_bitmap_facts *find_bitmap(const struct bf_disk_facts *dis
     return NULL;
 }
 
+static bool add_layer(struct bf_offer_layer *layer, const struct bf_layer_facts *facts)
+{
+    bool whole = bf_offer_init_layer(layer, facts->nr_bitmaps, NULL) == 0;
+
+    layer->node = strdup(facts->node);
+    layer->identity = strdup(facts->identity);
+    layer->content = strdup(facts->content);
+    layer->size_bytes = facts->size_bytes;
+    for (uint32_t i = 0; whole && i < facts->nr_bitmaps; i++) {
+        layer->bitmaps[i] = (struct bf_offer_below){
+            .name = strdup(facts->bitmaps[i].name),
+            .recording = facts->bitmaps[i].recording,
+            .inconsistent = facts->bitmaps[i].inconsistent,
+        };
+        whole = layer->bitmaps[i].name != NULL;
+    }
+    return whole && layer->node && layer->identity && layer->content;
+}
+
+static bool add_layers(struct bf_offer_disk *disk, const struct bf_disk_facts *facts)
+{
+    bool whole = bf_offer_init_below(disk, facts->nr_layers - 1, NULL) == 0;
+
+    for (uint32_t i = 0; i < disk->nr_below; i++)
+        whole = add_layer(&disk->below[i], &facts->layers[i + 1]) && whole;
+    return whole;
+}
+
 static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
                            const struct bf_disk_facts *facts)
 {
@@ -128,7 +156,7 @@ static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
         if (bitmap)
             offer->bitmaps[i].mapped = bitmap->mapped;
     }
-    return disk->identity && disk->alias;
+    return disk->identity && disk->alias && add_layers(disk, facts);
 }
 
 static int add_facts(struct source_drive *drive, const struct bf_vm_facts *vm, struct bf_error *err)

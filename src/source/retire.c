@@ -37,9 +37,29 @@ static const char *image_of(const struct source_drive *drive, uint32_t index)
     return file && file[0] == '/' ? file : NULL;
 }
 
-static bool is_shared(const struct source_drive *drive, uint32_t index)
+/* An image that a mirror has copied is another one than the copy.  Where nothing is known the
+ * copies are left, and that is told. */
+static bool may_touch(const struct source_drive *drive, uint32_t disk)
 {
-    return drive->offer.disks[drive->offer.states[index].disk].mode == BF_MODE_SHARED;
+    const struct bf_offer_disk *of = &drive->offer.disks[disk];
+
+    if (of->mode == BF_MODE_SHARED || of->image == BF_SAMENESS_SAME)
+        return false;
+    return of->image == BF_SAMENESS_OTHER || of->mirrored || drive->disks[disk].ready;
+}
+
+static bool may_touch_of(const struct source_drive *drive, uint32_t bitmap)
+{
+    return may_touch(drive, drive->offer.states[bitmap].disk);
+}
+
+/* Of an image that both have open there is no copy; of one that perhaps is one, there may be. */
+static bool may_be_left(const struct source_drive *drive, uint32_t bitmap)
+{
+    const struct bf_offer_disk *of = &drive->offer.disks[drive->offer.states[bitmap].disk];
+
+    return drive->offer.bitmaps[bitmap].persistent && of->mode != BF_MODE_SHARED &&
+           of->image == BF_SAMENESS_UNKNOWN && !may_touch_of(drive, bitmap);
 }
 
 static bool is_stored(const struct source_drive *drive, uint32_t index)
@@ -48,7 +68,7 @@ static bool is_stored(const struct source_drive *drive, uint32_t index)
     const char *file = image_of(drive, index);
     uint32_t at;
 
-    return drive->offer.bitmaps[index].persistent && file && !is_shared(drive, index) &&
+    return drive->offer.bitmaps[index].persistent && file && may_touch_of(drive, index) &&
            bf_reader_open_path(file, 0, &reader, NULL) == 0 &&
            bf_reader_find(reader, drive->offer.bitmaps[index].name, &at, NULL) == 0;
 }
@@ -73,7 +93,7 @@ static void finish(struct source_drive *drive)
     uint32_t nr_left = 0;
 
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
-        nr_left += drive->drops[i] != BF_DROP_NONE;
+        nr_left += drive->drops[i] != BF_DROP_NONE || may_be_left(drive, i);
     memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
     source_answer(drive, nr_left > 0 ? BF_SOURCE_REFUSED : BF_SOURCE_DONE);
 }
@@ -134,7 +154,7 @@ static void on_found(void *ctx, const struct bf_live_measure *measures, uint32_t
     }
     bf_live_actions_begin(&actions);
     for (uint32_t i = 0; i < nr_measures; i++) {
-        if (measures[i].found && !is_shared(drive, i))
+        if (measures[i].found && may_touch_of(drive, i))
             bf_live_actions_remove(&actions, drive->offer.disks[drive->offer.states[i].disk].node,
                                    drive->offer.bitmaps[i].name);
     }
@@ -177,7 +197,7 @@ static int activate(struct source_drive *drive)
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
-        if (offer->disks[i].mode != BF_MODE_SHARED)
+        if (may_touch(drive, i))
             nodes[nr_nodes++] = offer->disks[i].node;
     }
     source_carrier_socket(drive, path);

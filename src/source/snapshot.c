@@ -6,9 +6,28 @@
 
 /* --- SNAPSHOT: one transaction, then a look at what it has made --- */
 
+/* The snapshot of a united bitmap says nothing of its own part, by which it will be examined. */
+static void on_own_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
+                            const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_doubt(drive);
+        return;
+    }
+    for (uint32_t i = 0; i < nr_measures; i++)
+        drive->offer.bitmaps[i].own =
+            (struct bf_known){measures[i].found && measures[i].digested, measures[i].summary};
+    source_answer(drive, BF_SOURCE_DONE);
+}
+
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
+    bool any_united = false;
 
     if (!source_op_ended(drive))
         return;
@@ -27,8 +46,12 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
             drive->drops[i] = BF_DROP_BITMAP_CLEARED;
         else
             bitmap->dirty_bytes = snapshot->dirty_bytes;
+        any_united = any_united || bf_offer_is_united(&drive->offer, i);
     }
-    source_answer(drive, BF_SOURCE_DONE);
+    if (!any_united)
+        source_answer(drive, BF_SOURCE_DONE);
+    else if (source_measure_own(drive, true, on_own_measured) < 0)
+        source_doubt(drive);
 }
 
 static bool may_wait(const struct source_drive *drive)
@@ -56,6 +79,19 @@ static void on_done(void *ctx, enum bf_live_end end, const struct bf_error *err)
     }
 }
 
+/* What the images below have of it, as far as they end in the same image at the destination. */
+static void unite(const struct source_drive *drive, struct bf_live_actions *actions, uint32_t index,
+                  const char *name)
+{
+    const struct bf_offer_disk *disk = &drive->offer.disks[drive->offer.states[index].disk];
+    const char *bitmap = drive->offer.bitmaps[index].name;
+
+    for (uint32_t i = 0; i + 1 < disk->nr_merged && i < disk->nr_below; i++) {
+        if (bf_offer_find_below(&disk->below[i], bitmap))
+            bf_live_actions_merge(actions, disk->node, name, disk->below[i].node, bitmap);
+    }
+}
+
 static void add_snapshots(const struct source_drive *drive, struct bf_live_actions *actions)
 {
     const struct bf_offer *offer = &drive->offer;
@@ -67,6 +103,7 @@ static void add_snapshots(const struct source_drive *drive, struct bf_live_actio
         (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_SNAPSHOT, i, name);
         bf_live_actions_snapshot(actions, offer->disks[offer->states[i].disk].node, name,
                                  offer->bitmaps[i].name, offer->bitmaps[i].granularity_bytes);
+        unite(drive, actions, i, name);
     }
 }
 

@@ -88,6 +88,8 @@ static void take_place(struct bf_offer_disk *disk, const Bitferry__PlacedDisk *p
     disk->placed_size_bytes = placed->virtual_size_bytes;
     disk->stores = placed->stores_bitmaps;
     disk->mode = (enum bf_mode)placed->mode;
+    disk->image = (enum bf_sameness)placed->image;
+    disk->nr_merged = placed->merged_layers;
     disk->why = placed->why < BF_NR_WHYS ? (enum bf_why)placed->why : BF_WHY_NOTHING;
 }
 

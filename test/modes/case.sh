@@ -23,6 +23,8 @@ fi
 . "$here/helpers.sh"
 
 covered=() # granules that the bitmap must have, in ascending order
+# What the image below has in a bitmap of that name ends in the same image; QEMU alone forgets it.
+[ "$by,$layers" != bitferry,flat ] || covered=(5)
 
 # write SIDE GRANULE: by the guest; counts where the bitmap records
 write() {
@@ -160,6 +162,7 @@ report_dest() {
 # The guest stays: its bitmap goes on, and is stored at its end.
 report_source() {
     local state image
+    [ "${covered[0]:-}" != 5 ] || covered=("${covered[@]:1}") # that is in the image below, still
     [ "$guest" = paused ] || wait_for 60 is running run_state source
     busy source 60
     state=$(bitmap source vda c)

@@ -11,6 +11,7 @@ enum {
     RECORD_HEAD_BYTES = 12, /* version, mark, outcome, reason, epoch, flags, three of zero */
     FLAG_WITH_DELTA = 1,
     FLAG_PUBLISHED = 2,
+    IMAGE_SHIFT = 4, /* in the byte of a disk's mode: what is known of the images */
 };
 
 int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
@@ -83,7 +84,7 @@ int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *of
     if (!bytes)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
     for (uint32_t i = 0; i < offer->nr_disks; i++)
-        bytes[i] = (uint8_t)offer->disks[i].mode;
+        bytes[i] = (uint8_t)(offer->disks[i].mode | offer->disks[i].image << IMAGE_SHIFT);
     return bf_move_folder_append(folder, BF_LEDGER_MODES, bytes, offer->nr_disks, err);
 }
 
@@ -156,9 +157,13 @@ static int take_modes(const struct bf_journal_record *from, struct bf_offer *off
     if (from->nr_payload_bytes != offer->nr_disks)
         return damaged("a list of modes", err);
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
-        if (modes[i] >= BF_NR_MODES)
+        unsigned mode = modes[i] & ((1U << IMAGE_SHIFT) - 1);
+        unsigned image = modes[i] >> IMAGE_SHIFT;
+
+        if (mode >= BF_NR_MODES || image > BF_SAMENESS_OTHER)
             return damaged("a mode", err);
-        offer->disks[i].mode = (enum bf_mode)modes[i];
+        offer->disks[i].mode = (enum bf_mode)mode;
+        offer->disks[i].image = (enum bf_sameness)image;
     }
     return 0;
 }

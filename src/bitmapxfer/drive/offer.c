@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "model/geometry.h"
 #include "offer_checkpoints.h"
+#include "offer_layers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ void bf_offer_release(struct bf_offer *offer)
         free(offer->disks[i].file);
         free(offer->disks[i].identity);
         free(offer->disks[i].alias);
+        bf_offer_release_layers(&offer->disks[i]);
     }
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         free(offer->bitmaps[i].name);
@@ -98,7 +100,8 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
         offer->states[*at].recording = from->bitmaps[i]->recording && !still;
         whole = whole && offer->bitmaps[*at].name;
     }
-    return whole && disk->name && disk->node && disk->identity && disk->alias;
+    return whole && disk->name && disk->node && disk->identity && disk->alias &&
+           bf_offer_read_layers(disk, from, NULL) == 0;
 }
 
 static enum bf_handoff_kind kind_of(Bitferry__Method method)

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "offer_checkpoints.h"
+#include "offer_layers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct bf_said {
     Bitferry__Results results;
     Bitferry__Reason reason;
     struct bf_offered_checkpoints *checkpoints;
+    struct bf_offered_layers *layers;
     uint8_t *drops;
     void *list;      /* of pointers to items */
     void *items;     /* disks, exports, results */
@@ -30,6 +32,8 @@ void bf_said_free(struct bf_said *said)
     free(said->drops);
     if (said->checkpoints)
         bf_offered_checkpoints_free(said->checkpoints);
+    if (said->layers)
+        bf_offered_layers_free(said->layers);
     free(said->list);
     free(said->items);
     free(said->sub_list);
@@ -105,6 +109,9 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
             disks[i].n_bitmaps++;
         }
     }
+    said->layers = bf_offer_put_layers(offer, disks);
+    if (!said->layers)
+        return false;
     said->offer.vm_name = text_bytes(saying->vm);
     said->offer.vm_uuid = bytes_of(saying->uuid, 16);
     said->offer.dirty_bitmaps = offer->dirty_bitmaps;
@@ -135,6 +142,8 @@ static bool put_placement(struct bf_said *said, const struct bf_saying *saying)
         disks[i].stores_bitmaps = offer->disks[i].stores;
         disks[i].mode = (Bitferry__Mode)offer->disks[i].mode;
         disks[i].why = offer->disks[i].why;
+        disks[i].image = (Bitferry__Sameness)offer->disks[i].image;
+        disks[i].merged_layers = offer->disks[i].nr_merged;
     }
     said->placement.method = method_of(offer->kind);
     said->placement.n_disks = offer->nr_disks;
@@ -345,6 +354,10 @@ _Static_assert((int)BITFERRY__MODE__MODE_AUTO == (int)BF_MODE_AUTO &&
                    (int)BITFERRY__MODE__MODE_STREAM == (int)BF_MODE_STREAM &&
                    (int)BITFERRY__MODE__MODE_NBD == (int)BF_MODE_NBD,
                "and so have the modes");
+_Static_assert((int)BITFERRY__SAMENESS__SAMENESS_UNKNOWN == (int)BF_SAMENESS_UNKNOWN &&
+                   (int)BITFERRY__SAMENESS__SAMENESS_SAME == (int)BF_SAMENESS_SAME &&
+                   (int)BITFERRY__SAMENESS__SAMENESS_OTHER == (int)BF_SAMENESS_OTHER,
+               "and what is known of images");
 
 int bf_word_from_envelope(const Bitferry__Envelope *envelope, uint32_t nr_bitmaps,
                           struct bf_word *ret_word, struct bf_error *err)

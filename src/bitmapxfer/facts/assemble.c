@@ -265,13 +265,13 @@ const json_t *bf_facts_disk(const json_t *document, const char *name)
     return bf_list_find(json_object_get(document, "disks"), "name", name);
 }
 
-bool bf_facts_is_stored(const json_t *disk, const char *bitmap)
+bool bf_facts_is_stored(const json_t *disk, uint32_t layer, const char *bitmap)
 {
     const json_t *name;
     size_t i;
 
     json_array_foreach(
-        json_object_get(json_array_get(json_object_get(disk, "layers"), 0), "stored"), i, name)
+        json_object_get(json_array_get(json_object_get(disk, "layers"), layer), "stored"), i, name)
     {
         if (strcmp(json_string_value(name), bitmap) == 0)
             return true;

@@ -14,7 +14,8 @@ static bool same_layer(const struct bf_layer_facts *a, const struct bf_layer_fac
 }
 
 /* From the bottom up: what the destination has below its top image must be what the source has
- * there.  What stands above that at the source ends in the destination's top image. */
+ * there.  What stands above that at the source ends in the destination's top image; where they do
+ * not match, nobody knows what ends where, and the union of all is never too little. */
 void bf_match_chain(const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
                     struct bf_disk_plan *ret_plan)
 {
@@ -27,7 +28,7 @@ void bf_match_chain(const struct bf_disk_facts *source, const struct bf_disk_fac
     for (uint32_t i = 1; i <= nr_below && !ret_plan->chain_broken; i++)
         ret_plan->chain_broken =
             !same_layer(&source->layers[source->nr_layers - i], &dest->layers[dest->nr_layers - i]);
-    ret_plan->nr_merged = source->nr_layers - nr_below;
+    ret_plan->nr_merged = source->nr_layers - (ret_plan->chain_broken ? 0 : nr_below);
 }
 
 const struct bf_bitmap_facts *bf_layer_find(const struct bf_layer_facts *layer, const char *name)
@@ -51,6 +52,8 @@ enum bf_drop bf_chain_gap(const struct bf_disk_facts *disk, uint32_t nr_merged, 
         nr--;
     for (uint32_t i = 0; i < nr; i++) {
         bitmap = bf_layer_find(&disk->layers[i], name);
+        if (disk->layers[i].size_bytes != disk->layers[0].size_bytes)
+            return BF_DROP_CHAIN_RESIZED; /* QEMU merges bitmaps of equal size only */
         if (!bitmap || (i > 0 && !bitmap->recording))
             return BF_DROP_CHAIN_GAP;
         if (bitmap->inconsistent)

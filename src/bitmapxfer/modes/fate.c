@@ -112,8 +112,6 @@ void bf_decide_fate(const struct bf_fate_context *context, struct bf_bitmap_plan
         drop(plan, BF_DROP_BITMAP_INCONSISTENT);
     else if (!context->partner)
         drop(plan, context->plan->drop);
-    else if (context->plan->chain_broken)
-        drop(plan, BF_DROP_CHAIN_MISMATCH);
     else if (plan->layer < context->plan->nr_merged)
         decide_top(context, plan, bitmap);
     else

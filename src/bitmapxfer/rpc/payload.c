@@ -61,6 +61,36 @@ static int check_origin(const Bitferry__OfferedDisk *disk, struct bf_error *err)
     return r < 0 ? r : check_mode(disk->mode, err);
 }
 
+static int check_layer(const Bitferry__OfferedLayer *layer, struct bf_error *err)
+{
+    int r = bf_rpc_check_disk_size(layer->virtual_size_bytes, err);
+
+    if (r == 0 && layer->identity.len > 0)
+        r = bf_rpc_check_text_name(&layer->identity, BF_RPC_IDENTITY_MAX_BYTES,
+                                   "the identity of an image", err);
+    if (r == 0 && layer->content.len > 0)
+        r = bf_rpc_check_text_name(&layer->content, BF_RPC_IDENTITY_MAX_BYTES,
+                                   "the content of an image", err);
+    if (r == 0 && layer->node_name.len > 0)
+        r = bf_rpc_check_text_name(&layer->node_name, BF_RPC_NODE_NAME_MAX_BYTES,
+                                   "the name of a node", err);
+    if (r == 0)
+        r = bf_rpc_check_count(layer->n_bitmaps, BF_RPC_BITMAPS_MAX, "bitmaps", err);
+    for (size_t i = 0; r == 0 && i < layer->n_bitmaps; i++)
+        r = bf_rpc_check_name(&layer->bitmaps[i]->name, BF_BITMAP_NAME_MAX, "the name of a bitmap",
+                              err);
+    return r;
+}
+
+static int check_below(const Bitferry__OfferedDisk *disk, struct bf_error *err)
+{
+    int r = bf_rpc_check_count(disk->n_below, BF_RPC_LAYERS_MAX, "images below a disk", err);
+
+    for (size_t i = 0; r == 0 && i < disk->n_below; i++)
+        r = check_layer(disk->below[i], err);
+    return r;
+}
+
 static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error *err)
 {
     int r = check_disk_name(&disk->name, err);
@@ -74,6 +104,8 @@ static int check_offered_disk(const Bitferry__OfferedDisk *disk, struct bf_error
         r = check_origin(disk, err);
     if (r == 0 && disk->content.len > 0)
         r = bf_rpc_check_sha256(&disk->content, err);
+    if (r == 0)
+        r = check_below(disk, err);
     for (size_t i = 0; r == 0 && i < disk->n_bitmaps; i++)
         r = check_offered_bitmap(disk, disk->bitmaps[i], err);
     return r < 0 ? r : check_bitmaps_unique(disk, err);
@@ -175,6 +207,12 @@ int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error
         r = bf_rpc_check_disk_size(placement->disks[i]->virtual_size_bytes, err);
         if (r == 0)
             r = check_mode(placement->disks[i]->mode, err);
+        if (r == 0 && (unsigned)placement->disks[i]->image > BITFERRY__SAMENESS__SAMENESS_OTHER)
+            r = bf_error_set(err, BF_E_PROTOCOL, "there is no sameness %d",
+                             (int)placement->disks[i]->image);
+        if (r == 0)
+            r = bf_rpc_check_count(placement->disks[i]->merged_layers, BF_RPC_LAYERS_MAX + 1U,
+                                   "images in one", err);
     }
     return r;
 }

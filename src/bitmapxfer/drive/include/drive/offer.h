@@ -5,6 +5,7 @@
 #define DRIVE_OFFER_H
 
 #include "daemon/move.h"
+#include "facts/facts.h"
 #include "handoff/names.h"
 #include "handoff/word.h"
 #include "model/checkpoints.h"
@@ -16,6 +17,23 @@
 struct bf_content {
     bool known;
     uint8_t sha256[BF_SHA256_BYTES];
+};
+
+/** A bitmap of an image below. */
+struct bf_offer_below {
+    char *name;
+    bool recording;
+    bool inconsistent;
+};
+
+/** An image below a disk's own; @node is the source's. */
+struct bf_offer_layer {
+    char *node;
+    char *identity;
+    char *content;
+    uint64_t size_bytes;
+    struct bf_offer_below *bitmaps;
+    uint32_t nr_bitmaps;
 };
 
 struct bf_offer_disk {
@@ -33,6 +51,10 @@ struct bf_offer_disk {
     enum bf_why why;            /* likewise */
     uint32_t depth;             /* images of the same disk that stand above it */
     struct bf_content content;  /* of a shut-off image */
+    enum bf_sameness image;     /* likewise: is the destination's image this very one? */
+    uint32_t nr_merged;         /* likewise: so many images end in the one there; 0 is 1 */
+    struct bf_offer_layer *below; /* the nearest first */
+    uint32_t nr_below;
 };
 
 /** Count and digest that a bitmap is known to have. */
@@ -49,6 +71,7 @@ struct bf_offer_bitmap {
     bool mapped;               /* the source's migration stream would carry it */
     bool fresh;                /* destination, where QEMU may bring it: one of the name is new */
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
+    struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */
     struct bf_known loaded;    /* destination: the same in its own disk's layout */
     struct bf_known published; /* destination: as read back */
@@ -107,6 +130,18 @@ enum bf_code bf_drop_code(enum bf_drop drop);
 
 /** Is it for the other helper to say more of it, or the connection to it? */
 bool bf_drop_is_peers(enum bf_drop drop);
+
+/** Has @index a bitmap of the same name in an image below that ends in the same image as its own?
+ *  What is carried then is the union. */
+bool bf_offer_is_united(const struct bf_offer *offer, uint32_t index);
+
+/** NULL: there is none. */
+const struct bf_offer_below *bf_offer_find_below(const struct bf_offer_layer *layer,
+                                                 const char *name);
+
+/** Room for the images below.  Errors: NO_MEMORY. */
+int bf_offer_init_below(struct bf_offer_disk *disk, uint32_t nr_below, struct bf_error *err);
+int bf_offer_init_layer(struct bf_offer_layer *layer, uint32_t nr_bitmaps, struct bf_error *err);
 
 /** Tell clients how each disk goes, as far as that is decided. */
 void bf_offer_report_modes(const struct bf_offer *offer, struct bf_move *move);

@@ -40,14 +40,25 @@ void bf_facts_release(struct bf_facts *facts);
 /** The disk of this name in a document, or NULL. */
 const json_t *bf_facts_disk(const json_t *document, const char *name);
 
-/** Is a bitmap of this name stored in the top image of @disk (of a document), whether QEMU has
- *  loaded it or not? */
-bool bf_facts_is_stored(const json_t *disk, const char *bitmap);
+/** Is a bitmap of this name stored in the image number @layer (0 is the top) of @disk (of a
+ *  document), whether QEMU has loaded it or not? */
+bool bf_facts_is_stored(const json_t *disk, uint32_t layer, const char *bitmap);
 
 /** What image it is, wherever it is seen from: of a file on a local file system this boot of this
  *  host, device and inode; on a network file system what is mounted, and inode; of a block device
  *  its WWID.  "" if that cannot be said.  @file: as QEMU says it, a path or json: text. */
 void bf_image_identity(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1]);
+
+enum bf_sameness {
+    BF_SAMENESS_UNKNOWN,
+    BF_SAMENESS_SAME,
+    BF_SAMENESS_OTHER,
+};
+
+/** Of two identities.  One file may be seen by several ways (a local file system that is exported,
+ *  a share that is mounted under two names), so different texts alone do not make it another one.
+ */
+enum bf_sameness bf_image_compare(const char *a, const char *b);
 
 /** Size and SHA-256 of the first MiB, for images that nobody writes; "" likewise. */
 void bf_image_content(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1]);

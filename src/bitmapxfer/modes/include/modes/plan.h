@@ -7,7 +7,8 @@
  * Partners are found by the export that a mirror writes to, by serial, or by name together with
  * serial, node, alias or size; never by order, nor by a name alone unless a person gave it.  Layers
  * are matched from the bottom up by identity or content.  The layers of the source above the ones
- * that match end in the destination's top image: one is kept, several are flattened.
+ * that match end in the destination's top image: one is kept, several are flattened.  Where they do
+ * not match, the union of all layers is the one that surely misses nothing.
  *
  * Pure.  Nothing here looks at a QEMU or changes one.
  */
@@ -76,7 +77,7 @@ struct bf_disk_plan {
     enum bf_why why;
     bool contradicted;  /* the wish is not what the facts say */
     uint32_t nr_merged; /* so many layers of the source end in the destination's top image */
-    bool chain_broken;  /* the layers below do not match */
+    bool chain_broken;  /* the layers below do not match: all of the source's are merged */
     struct bf_bitmap_plan *bitmaps; /* all of all layers, top layer first */
     uint32_t nr_bitmaps;
 };

@@ -35,6 +35,7 @@ enum {
     BF_RPC_VM_NAME_MAX_BYTES = 255,
     BF_RPC_NODE_NAME_MAX_BYTES = 255,
     BF_RPC_IDENTITY_MAX_BYTES = 1023,
+    BF_RPC_LAYERS_MAX = 63,       /* below a disk's own image */
     BF_RPC_ALIAS_MAX_BYTES = 255, /* QEMU's migration stream */
     BF_RPC_HOST_MAX_BYTES = 255,  /* a DNS name or an address as text */
     BF_RPC_PROGRAM_MAX_BYTES = 128,
