@@ -192,6 +192,9 @@ bool dest_query_status(struct dest_drive *drive, bf_qmp_reply_fn done);
 void dest_set_up_stream(struct dest_drive *drive, const struct bf_vm_facts *here);
 void dest_put_stream_back(struct dest_drive *drive);
 
+/** Bitmaps of a former visit that QEMU's own transfer would fail on; then again_step. */
+void dest_remove_colliding(struct dest_drive *drive);
+
 /* --- one wish each; all are called with QEMU connected, but for the last four --- */
 
 /** Find the disks of the offer in QEMU, then @next.  Bitmaps that have no place are in

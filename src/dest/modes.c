@@ -165,16 +165,13 @@ static bool asks_anew(const struct dest_drive *drive)
     return drive->machine.state == BF_DEST_SURVEYING_OFFER;
 }
 
-/* A bitmap of that name that is not there now, while the guest is still over there, can only come
- * with this move. */
-static bool is_fresh(const struct dest_drive *drive, const struct bf_disk_facts *here,
-                     const json_t *disk, const char *name)
+static bool is_there(const struct bf_disk_facts *here, const char *name)
 {
     for (uint32_t i = 0; i < here->layers[0].nr_bitmaps; i++) {
         if (strcmp(here->layers[0].bitmaps[i].name, name) == 0)
-            return false;
+            return true;
     }
-    return !drive->guest_ran && !bf_facts_is_stored(disk, 0, name);
+    return false;
 }
 
 static void take_bitmap(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
@@ -183,13 +180,24 @@ static void take_bitmap(struct dest_drive *drive, uint32_t index, const struct b
     struct bf_offer *offer = &drive->offer;
     const struct bf_disk_facts *here = &facts->disks[plan->partner];
     struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
+    bool may_be_opened = offer->disks[offer->states[index].disk].image == BF_SAMENESS_OTHER;
+    bool seen;
+    bool stored;
 
     offer->states[index].native = plan->mode == BF_MODE_SHARED || plan->mode == BF_MODE_STREAM;
-    if (plan->mode == BF_MODE_SHARED)
+    bitmap->collides = false;
+    if (plan->mode == BF_MODE_SHARED) {
         bitmap->fresh = bitmap->persistent;
-    else if (asks_anew(drive))
-        bitmap->fresh =
-            is_fresh(drive, here, bf_facts_disk(facts->document, here->name), bitmap->name);
+        return;
+    }
+    if (!asks_anew(drive) || drive->guest_ran)
+        return;
+    /* One that is not there now, while the guest is still over there, can only come with this move.
+     */
+    seen = is_there(here, bitmap->name);
+    stored = bf_facts_is_stored(bf_facts_disk(facts->document, here->name), 0, bitmap->name);
+    bitmap->collides = plan->mode == BF_MODE_STREAM && (seen || (stored && may_be_opened));
+    bitmap->fresh = !seen && !stored;
 }
 
 /* The offer's bitmaps of a disk are those of its top image, in the plan's order. */
@@ -289,7 +297,7 @@ static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
         dest_repeat(drive);
         return;
     }
-    drive->again_step(drive);
+    dest_remove_colliding(drive);
 }
 
 void dest_choose_modes(struct dest_drive *drive)

@@ -17,10 +17,12 @@ format_dest=qcow2
 
 way_images() {
     local below=()
-    if [ "$layers" != one ]; then
+    case $layers in
+    chain | flat)
         make_below
         below=(-b "$scratch/below.qcow2" -F qcow2)
-    fi
+        ;;
+    esac
     qemu-img create -q -f qcow2 ${below[@]+"${below[@]}"} "$image_source" "$disk_size"
     case $mode in
     shared) image_dest=$image_source ;;
@@ -35,6 +37,13 @@ make_below() {
     qemu-io -c "write -P 3 $((5 * granule)) $granule" "$scratch/below.qcow2" >/dev/null
 }
 
+# What a former visit of the VM has left: a bitmap of that name, with something in it.
+make_leftover() {
+    qemu-img create -q -f qcow2 "$image_dest" "$disk_size"
+    qemu-img bitmap --add -g "$granule" "$image_dest" c
+    qemu-io -c "write -P 3 $((7 * granule)) $granule" "$image_dest" >/dev/null
+}
+
 make_dest() {
     case $layers in
     chain)
@@ -47,6 +56,8 @@ make_dest() {
         ;;
     v2) qemu-img create -q -f qcow2 -o compat=0.10 "$image_dest" "$disk_size" ;;
     larger) qemu-img create -q -f qcow2 "$image_dest" $((disk_size * 2)) ;;
+    clusters) qemu-img create -q -f qcow2 -o cluster_size=4k "$image_dest" "$disk_size" ;;
+    leftover) make_leftover ;;
     *) qemu-img create -q -f qcow2 "$image_dest" "$disk_size" ;;
     esac
 }

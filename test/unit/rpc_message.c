@@ -31,6 +31,8 @@ struct sample {
     Bitferry__OfferedBitmap bitmaps[2], *bitmap_list[2];
     Bitferry__OfferedCheckpoint checkpoint, *checkpoint_list[1];
     Bitferry__CheckpointDisk covered, *covered_list[1];
+    Bitferry__OfferedLayer layer, *layer_list[BF_RPC_LAYERS_MAX + 1];
+    Bitferry__LayerBitmap layer_bitmap, *layer_bitmap_list[1];
     Bitferry__Placement placement;
     Bitferry__PlacedDisk placed, *placed_list[1];
     Bitferry__Exports exports;
@@ -110,6 +112,21 @@ static void fill_exports(struct sample *s)
     }
 }
 
+/* All the images below are one and the same; how many there are is for a test to say. */
+static void fill_below(struct sample *s)
+{
+    bitferry__offered_layer__init(&s->layer);
+    bitferry__layer_bitmap__init(&s->layer_bitmap);
+    s->layer_bitmap.name = BYTES("monday");
+    s->layer_bitmap_list[0] = &s->layer_bitmap;
+    s->layer.virtual_size_bytes = 1;
+    s->layer.bitmaps = s->layer_bitmap_list;
+    s->layer.n_bitmaps = 1;
+    for (unsigned i = 0; i <= BF_RPC_LAYERS_MAX; i++)
+        s->layer_list[i] = &s->layer;
+    s->disks[0].below = s->layer_list;
+}
+
 static void fill_sample(struct sample *s)
 {
     memset(s, 0, sizeof *s);
@@ -131,6 +148,7 @@ static void fill_sample(struct sample *s)
     s->reason.code = (char *)(uintptr_t) "BITMAP_BUSY_2";
     s->reason.text = (char *)(uintptr_t) "a backup läuft";
     fill_offer(s);
+    fill_below(s);
     fill_checkpoint(s);
     fill_exports(s);
 }
@@ -290,6 +308,17 @@ SPOIL(control_alias, s->disks[0].alias = BYTES("a\n"))
 SPOIL(long_alias, (memset(many, 'x', sizeof many), s->disks[0].alias = FILLED(256)))
 SPOIL(max_mode, s->disks[0].mode = BITFERRY__MODE__MODE_NBD)
 SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
+SPOIL(same_image, s->placed.image = BITFERRY__SAMENESS__SAMENESS_OTHER)
+SPOIL(image_3, s->placed.image = (Bitferry__Sameness)3)
+SPOIL(max_merged, s->placed.merged_layers = 64)
+SPOIL(many_merged, s->placed.merged_layers = 65)
+SPOIL(max_below, (s->disks[0].n_below = BF_RPC_LAYERS_MAX))
+SPOIL(many_below, s->disks[0].n_below = BF_RPC_LAYERS_MAX + 1)
+SPOIL(huge_below, (s->disks[0].n_below = 1, s->layer.virtual_size_bytes = UINT64_MAX))
+SPOIL(nul_content, (s->disks[0].n_below = 1, s->layer.content = BYTES("a\0b")))
+SPOIL(long_below_node,
+      (s->disks[0].n_below = 1, memset(many, 'x', sizeof many), s->layer.node_name = FILLED(256)))
+SPOIL(no_below_name, (s->disks[0].n_below = 1, s->layer_bitmap.name.len = 0))
 SPOIL(placed_freeze, s->placement.method = BITFERRY__METHOD__METHOD_FREEZE)
 SPOIL(digested, s->bitmaps[0].sha256 = FILLED(32))
 SPOIL(short_offered_digest, s->bitmaps[0].sha256 = FILLED(31))
@@ -435,6 +464,16 @@ static const struct row rows[] = {
     {as_offer, long_alias, "OFFER: the alias of a node has 256 bytes instead of 1 to 255"},
     {as_offer, max_mode, NULL},
     {as_offer, mode_4, "OFFER: there is no mode 4"},
+    {as_offer, max_below, NULL},
+    {as_offer, many_below, "OFFER: it has 64 images below a disk, 63 are allowed"},
+    {as_offer, huge_below, "OFFER: the disk is larger than any disk"},
+    {as_offer, nul_content, "OFFER: the content of an image"},
+    {as_offer, long_below_node, "OFFER: the name of a node has 256 bytes instead of 1 to 255"},
+    {as_offer, no_below_name, "OFFER: the name of a bitmap has 0 bytes instead of 1 to 1023"},
+    {as_placement, same_image, NULL},
+    {as_placement, image_3, "OFFER: there is no sameness 3"},
+    {as_placement, max_merged, NULL},
+    {as_placement, many_merged, "OFFER: it has 65 images in one, 64 are allowed"},
     {as_placement, placed_freeze, NULL},
     {as_placement, placed_method_5, "OFFER: there is no method 5"},
     {as_placement, placed_mode_4, "OFFER: there is no mode 4"},

@@ -69,6 +69,7 @@ struct bf_offer_bitmap {
     uint64_t dirty_bytes; /* source: when last looked at */
     bool persistent;
     bool mapped;               /* the source's migration stream would carry it */
+    bool collides;             /* destination: one of the name would fail QEMU's own transfer */
     bool fresh;                /* destination, where QEMU may bring it: one of the name is new */
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
