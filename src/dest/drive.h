@@ -5,8 +5,8 @@
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
  *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
  *     images.h   all of it for a machine that is shut off
- *     place.c, modes.c, below.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c   what a
- * wish wants
+ *     place.c, modes.c, below.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c
+ * what a wish wants
  */
 #ifndef DEST_DRIVE_H
 #define DEST_DRIVE_H
