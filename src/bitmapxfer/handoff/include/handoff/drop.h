@@ -58,7 +58,7 @@
     X(BROUGHT_SHORT, "QEMU itself has brought the bitmap, but it has less than the source's, or "  \
                      "another state, and was removed")                                             \
     X(TOO_SLOW, "the link is too slow for the bitmap to arrive in time (pull_limit_s)")            \
-    X(FOREIGN, "the other helper gives a reason that this version does not know")                \
+    X(FOREIGN, "the other helper gives a reason that this version does not know")                  \
     X(CHAIN_RESIZED, "images of the chain differ in size, so their bitmaps cannot be united")
 
 enum bf_drop {
