@@ -5,12 +5,10 @@
 #include "table.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum {
     INDENT = 2,
     CELL_MAX = 64,
-    TIME_MAX = 32,
     NR_HEAD_COLUMNS = 2, /* SINCE and MADE */
 };
 
@@ -35,16 +33,6 @@ static void cell_text(const struct bf_doctor_report *report, size_t disk, size_t
                        single ? "" : "at most ", bf_size_text(max_bytes, size));
     else
         (void)snprintf(buf, CELL_MAX, "%s incremental", bf_doctor_mark(&report->screen, true));
-}
-
-static void time_text(int64_t time_unix_s, char buf[TIME_MAX])
-{
-    time_t seconds = (time_t)time_unix_s;
-    struct tm local;
-
-    buf[0] = '\0';
-    if (time_unix_s != BF_NO_TIME && localtime_r(&seconds, &local))
-        (void)strftime(buf, TIME_MAX, "%Y-%m-%d %H:%M", &local);
 }
 
 /* How many of the disks from @first on have room beside each other. */
@@ -81,13 +69,13 @@ static int add_row(const struct bf_doctor_report *report, size_t first, size_t n
 {
     const struct bf_checkpoint *item = &report->diagnosis->subject->checkpoints.items[checkpoint];
     BF_CLEANUP(bf_freep) char *name = bf_escape(item->name);
-    char made[TIME_MAX];
+    char made[BF_SUBJECT_TIME_MAX];
     char texts[BF_TABLE_COLUMNS_MAX][CELL_MAX];
     const char *cells[BF_TABLE_COLUMNS_MAX] = {name, made};
 
     if (!name)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    time_text(item->time_unix_s, made);
+    (void)bf_subject_time_text(item, made);
     for (size_t i = 0; i < nr; i++) {
         cell_text(report, first + i, checkpoint, texts[i]);
         cells[NR_HEAD_COLUMNS + i] = texts[i];

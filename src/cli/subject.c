@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 int bf_subject_set(char **text, const char *value, struct bf_error *err)
 {
@@ -140,4 +141,16 @@ int bf_subject_open(const struct bf_subject_request *request, struct bf_subject 
     else
         *ret_view = subject;
     return r;
+}
+
+const char *bf_subject_time_text(const struct bf_checkpoint *checkpoint,
+                                 char buf[BF_SUBJECT_TIME_MAX])
+{
+    time_t seconds = (time_t)checkpoint->time_unix_s;
+    struct tm local;
+
+    buf[0] = '\0';
+    if (checkpoint->time_unix_s != BF_NO_TIME && localtime_r(&seconds, &local))
+        (void)strftime(buf, BF_SUBJECT_TIME_MAX, "%Y-%m-%d %H:%M", &local);
+    return buf;
 }

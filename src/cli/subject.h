@@ -96,4 +96,10 @@ void bf_subject_release(struct bf_subject *subject);
 /** The disk as model/coverage.h wants it; borrows. */
 struct bf_coverage_disk bf_subject_coverage_disk(const struct bf_subject_disk *disk);
 
+enum { BF_SUBJECT_TIME_MAX = 32 };
+
+/** "2026-11-30 17:05", local time; "" if it is not known.  Returns @buf. */
+const char *bf_subject_time_text(const struct bf_checkpoint *checkpoint,
+                                 char buf[BF_SUBJECT_TIME_MAX]);
+
 #endif

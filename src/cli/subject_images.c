@@ -8,6 +8,7 @@
 #include "target.h"
 #include "target_image.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -132,12 +133,23 @@ static int subject_target(const struct bf_subject_request *request, const char *
     return r;
 }
 
+/* "disk.qcow2", "disk.qcow2 and 2 more" */
+static int add_title(const char *first, size_t nr_more, struct bf_subject *subject,
+                     struct bf_error *err)
+{
+    if (nr_more == 0)
+        return bf_subject_set(&subject->title, first, err);
+    if (asprintf(&subject->title, "%s and %zu more", first, nr_more) >= 0)
+        return 0;
+    subject->title = NULL;
+    return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+}
+
 int bf_subject_targets(const struct bf_subject_request *request, struct bf_subject *subject,
                        struct bf_error *err)
 {
     const struct bf_arguments *args = request->args;
-    int r =
-        bf_subject_set(&subject->title, args->nr_operands == 1 ? args->operands[0] : "images", err);
+    int r = 0;
 
     subject->kind = BF_SUBJECT_OF_IMAGES;
     for (size_t i = 0; r == 0 && i < args->nr_operands; i++) {
@@ -150,5 +162,6 @@ int bf_subject_targets(const struct bf_subject_request *request, struct bf_subje
         r = archive ? subject_target(request, text, subject, err)
                     : subject_image(text, subject, err);
     }
-    return r;
+    return r < 0 ? r
+                 : add_title(subject->disks[0].images[0].file, args->nr_operands - 1, subject, err);
 }

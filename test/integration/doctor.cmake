@@ -1,5 +1,5 @@
-# bitferry doctor: qemu.sh has the checks one by one, the others what they are made at.
-foreach(part qemu states rest)
+# bitferry doctor: qemu.sh has the checks one by one, the others what they are made at; the timeline.
+foreach(part qemu states rest timeline)
   add_test(NAME integration.doctor_${part}
     COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/doctor/${part}.sh)
   set_tests_properties(integration.doctor_${part} PROPERTIES
