@@ -249,7 +249,7 @@ static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_
         dest_report_below(drive, index, plan, bf_facts_disk(facts->document, here->name));
     if (plan->contradicted)
         warn(drive, disk->name, "its mode is as asked, against what is found");
-    if (here && plan->why == BF_WHY_NOTHING)
+    if (here && plan->why == BF_WHY_NOTHING && drive->offer.kind == BF_HANDOFF_TRACKER)
         warn(drive, disk->name, bf_why_text(plan->why));
 }
 

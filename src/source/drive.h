@@ -275,6 +275,12 @@ void source_read_ended(struct source_drive *drive, const struct bf_error *err);
 /** State and count of all offered bitmaps. */
 int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_measure_fn done);
 
+/* --- appeared.c --- */
+
+/** Bitmaps of disks of the offer; disks that are not in it, where all were meant. */
+void source_report_new_bitmaps(struct source_drive *drive, const struct bf_live_survey *seen);
+void source_report_new_disks(struct source_drive *drive, const struct bf_live_survey *seen);
+
 /* --- look.c --- */
 
 /** One look at all disks of the offer.  Errors: as of bf_live_survey(). */

@@ -165,6 +165,9 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
                               ? (uint8_t)judge(drive, i, found->recording, found->inconsistent,
                                                found->digested ? &found->summary : NULL)
                               : BF_DROP_BITMAP_VANISHED;
+        if (found->found &&
+            found->disk_size_bytes != drive->offer.disks[drive->offer.states[i].disk].size_bytes)
+            drive->drops[i] = BF_DROP_DISK_RESIZED;
     }
     if (drive->left)
         look_for_stored_ones(drive);
@@ -193,40 +196,30 @@ int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_me
     return r;
 }
 
-/* --- bitmaps that nobody knew of --- */
+/* --- first, what nobody knew of --- */
 
-static bool is_offered(const struct source_drive *drive, uint32_t disk, const char *name)
+static void look_at_own(struct source_drive *drive);
+
+static void on_all_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->offer.states[i].disk == disk && strcmp(drive->offer.bitmaps[i].name, name) == 0)
-            return true;
-    }
-    return false;
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (!err)
+        source_report_new_disks(drive, seen);
+    look_at_own(drive);
 }
 
-static void report_appeared(struct source_drive *drive, uint32_t disk, const char *name)
+static void look_at_all(struct source_drive *drive)
 {
-    struct bf_move_row *row = bf_move_row(drive->move, drive->offer.disks[disk].name, name);
-    char text[256];
+    struct bf_live *live = bf_qemu_live(drive->qemu);
 
-    (void)snprintf(text, sizeof text, "%s: %s; the next backup that needs it must be a full one",
-                   bf_drop_name(BF_DROP_BITMAP_APPEARED), bf_drop_text(BF_DROP_BITMAP_APPEARED));
-    if (row)
-        bf_move_row_drop(row, bf_drop_code(BF_DROP_BITMAP_APPEARED), text);
-}
-
-static void look_for_new_ones(struct source_drive *drive, const struct bf_live_survey *seen)
-{
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        const struct bf_live_disk *disk = bf_live_survey_disk(seen, drive->offer.disks[i].name);
-
-        for (uint32_t j = 0; disk && j < disk->nr_bitmaps; j++) {
-            const char *name = disk->bitmaps[j].name;
-
-            if (!bf_temporary_name_reserved(name) && !is_offered(drive, i, name))
-                report_appeared(drive, i, name);
-        }
-    }
+    if (drive->move->plan.nr_disks == 0 && live &&
+        bf_live_survey(live, NULL, 0, BF_QEMU_DEADLINE_MS, on_all_seen, drive, NULL) == 0)
+        source_op_began(drive);
+    else
+        look_at_own(drive);
 }
 
 static void look_only_into_images(struct source_drive *drive)
@@ -242,7 +235,12 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
     if (!source_op_ended(drive))
         return;
     if (!err)
-        look_for_new_ones(drive, seen);
+        source_report_new_bitmaps(drive, seen);
+    look_at_all(drive);
+}
+
+static void look_at_own(struct source_drive *drive)
+{
     if (!bf_qemu_live(drive->qemu) || source_measure_own(drive, true, on_measured) < 0)
         look_only_into_images(drive);
 }

@@ -124,7 +124,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
             continue;
         *source_item_known(drive, i) =
             (struct bf_known){measures[at].digested, measures[at].summary};
-        if (!measures[at].digested)
+        if (!measures[at].digested && source_item_wanted(drive, i))
             source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
         else
             source_item_progress(drive, i, 0, packed_bytes(drive, i));
@@ -181,7 +181,7 @@ static void disable_deltas(struct source_drive *drive)
 
     bf_live_actions_begin(&actions);
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (bf_offer_travels(&drive->offer, BF_ROUND_DELTA, i))
+        if (source_item_wanted(drive, i))
             bf_live_actions_disable(&actions, drive->offer.disks[i].node,
                                     source_item_temporary(drive, i, name));
     }
@@ -190,6 +190,40 @@ static void disable_deltas(struct source_drive *drive)
         source_op_began(drive);
     else
         give_up(drive, "ending the deltas", &err);
+}
+
+/* Disks that were unplugged, swapped or resized meanwhile must not cost the others. */
+static enum bf_drop judge_disk(const struct source_drive *drive, uint32_t disk,
+                               const struct bf_live_survey *seen)
+{
+    const struct bf_offer_disk *offered = &drive->offer.disks[disk];
+    const struct bf_live_disk *found = bf_live_survey_disk(seen, offered->name);
+
+    if (!found || found->node[0] == '\0')
+        return BF_DROP_BITMAP_VANISHED;
+    if (found->size_bytes != offered->size_bytes)
+        return BF_DROP_DISK_RESIZED;
+    return source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, disk) ? BF_DROP_NONE
+                                                                        : BF_DROP_DELTA_LOST;
+}
+
+static void on_disks_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        give_up(drive, "looking at the disks", err);
+        return;
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        enum bf_drop drop = judge_disk(drive, i, seen);
+
+        if (drop != BF_DROP_NONE && source_item_wanted(drive, i))
+            source_item_drop(drive, i, drop);
+    }
+    disable_deltas(drive);
 }
 
 void source_serve(struct source_drive *drive)
@@ -202,8 +236,8 @@ void source_serve(struct source_drive *drive)
         (void)source_carriers_begin(drive, &err);
     if (err.code != BF_E_NONE)
         give_up(drive, "reading", &err);
-    else if (drive->wish.round == BF_ROUND_DELTA)
-        disable_deltas(drive);
-    else
+    else if (drive->wish.round != BF_ROUND_DELTA)
         measure(drive);
+    else if (source_look(drive, on_disks_seen) < 0)
+        disable_deltas(drive);
 }

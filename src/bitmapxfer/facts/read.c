@@ -30,7 +30,8 @@ static void count(const json_t *disks, uint32_t *ret_nr_layers, uint32_t *ret_nr
         json_array_foreach(json_object_get(disk, "layers"), k, layer)
         {
             *ret_nr_layers += 1;
-            *ret_nr_bitmaps += (uint32_t)json_array_size(json_object_get(layer, "bitmaps"));
+            *ret_nr_bitmaps += (uint32_t)(json_array_size(json_object_get(layer, "bitmaps")) +
+                                          json_array_size(json_object_get(layer, "stored")));
         }
     }
 }
@@ -74,6 +75,32 @@ static int read_layer(const json_t *from, struct bf_layer_facts *layer,
     return r;
 }
 
+static bool has(const struct bf_layer_facts *layer, const char *name)
+{
+    for (uint32_t i = 0; i < layer->nr_bitmaps; i++) {
+        if (strcmp(layer->bitmaps[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of an image below that QEMU has not made active, only the names of its bitmaps are known. */
+static void add_stored(const json_t *from, struct bf_layer_facts *layer,
+                       struct bf_bitmap_facts *bitmaps)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(from, "stored"), i, item)
+    {
+        const char *name = json_string_value(item);
+
+        if (name && name[0] && !has(layer, name))
+            bitmaps[layer->nr_bitmaps++] =
+                (struct bf_bitmap_facts){.name = name, .granularity_bytes = 1, .persistent = true};
+    }
+}
+
 static int read_disk(const json_t *from, struct bf_disk_facts *disk, struct bf_layer_facts *layers,
                      struct bf_bitmap_facts **bitmaps, struct bf_error *err)
 {
@@ -95,6 +122,8 @@ static int read_disk(const json_t *from, struct bf_disk_facts *disk, struct bf_l
     {
         if (r == 0)
             r = read_layer(item, &layers[disk->nr_layers], *bitmaps, err);
+        if (r == 0 && i > 0)
+            add_stored(item, &layers[disk->nr_layers], *bitmaps);
         *bitmaps += layers[disk->nr_layers++].nr_bitmaps;
     }
     if (r == 0 && disk->nr_layers == 0)
