@@ -81,7 +81,8 @@ static const char description[] =
     "With *--json*: {\"schema\": 1, \"subject\", \"kind\", \"style\", \"checkpoints_from\", "
     "\"coverage\": [{\"disk\", \"since\", \"incremental\", \"reason\"?, \"bitmaps\"?: [{\"node\", "
     "\"file\", \"bitmap\"}], \"max_dirty_bytes\"?}], \"findings\": [{\"code\", \"severity\", "
-    "\"check\", \"disk\", \"checkpoint\", \"bitmap\", \"text\", \"detail\", \"remedy\": {\"text\", "
+    "\"check\", \"disk\", \"checkpoint\", \"bitmap\", \"image\", \"text\", \"detail\", \"remedy\": "
+    "{\"text\", "
     "\"commands\"}}], \"checks\": [{\"check\", \"text\", \"done\", \"failed\"}], \"exit\"}.  "
     "\"bitmaps\" are those whose union the backup is made from.  \"commands\" are for a shell, "
     "or, with *--qmp*, for that socket.";

@@ -89,6 +89,14 @@ static json_t *remedy_to_json(const struct bf_remedy *remedy)
     return json_pack("{s:s, s:O}", "text", remedy->text, "commands", commands);
 }
 
+static const char *image_of(const struct bf_finding *finding)
+{
+    bool has_one =
+        finding->disk && finding->bitmap && finding->layer < finding->disk->layers.nr_disks;
+
+    return has_one ? finding->disk->images[finding->layer].file : NULL;
+}
+
 static json_t *finding_to_json(const struct bf_diagnosis *diagnosis,
                                const struct bf_finding *finding, struct bf_error *err)
 {
@@ -97,12 +105,13 @@ static json_t *finding_to_json(const struct bf_diagnosis *diagnosis,
 
     if (bf_remedy_find(diagnosis->subject, finding, &remedy, err) < 0)
         return NULL;
-    json = json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "code", finding->code, "severity",
-        bf_severity_name(finding->severity), "check", bf_check_name(finding->check), "disk",
-        text_or_null(finding->disk ? finding->disk->name : NULL), "checkpoint",
-        text_or_null(finding->checkpoint), "bitmap", text_or_null(finding->bitmap), "text",
-        finding->text, "detail", text_or_null(finding->detail), "remedy", remedy_to_json(&remedy));
+    json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "code", finding->code,
+                     "severity", bf_severity_name(finding->severity), "check",
+                     bf_check_name(finding->check), "disk",
+                     text_or_null(finding->disk ? finding->disk->name : NULL), "checkpoint",
+                     text_or_null(finding->checkpoint), "bitmap", text_or_null(finding->bitmap),
+                     "image", text_or_null(image_of(finding)), "text", finding->text, "detail",
+                     text_or_null(finding->detail), "remedy", remedy_to_json(&remedy));
     bf_remedy_release(&remedy);
     return json;
 }
