@@ -16,9 +16,19 @@ static char *ended_text(const struct bf_move *move)
     return ended ? json_dumps(ended, JSON_COMPACT) : NULL;
 }
 
-/* If the end cannot be written the move is taken up again after a restart, and ends the same way.
- */
-static void write_end(struct bf_move *move)
+/* What its journal says last may be anything on the way to the end.  Taken up again, a move that
+ * was given up could be told otherwise; one that was committed ends the same way. */
+static void give_folder_up(struct bf_service *service, const struct bf_move *move)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (move->state != BF_MOVE_COMMITTED &&
+        bf_move_folder_remove(&service->state, move->id, &err) < 0)
+        bf_log(BF_LOG_ERROR, "move %s: %s: it is taken up again at the next start", move->id,
+               err.text);
+}
+
+static void write_end(struct bf_service *service, struct bf_move *move)
 {
     BF_CLEANUP(bf_freep) char *text = ended_text(move);
     struct bf_error err = BF_ERROR_INIT;
@@ -27,8 +37,10 @@ static void write_end(struct bf_move *move)
         (void)bf_error_set(&err, BF_E_NO_MEMORY, "no memory");
     else if (move->folder)
         (void)bf_move_folder_append(move->folder, BF_JOURNAL_ENDED, text, strlen(text), &err);
-    if (err.code != BF_E_NONE)
-        bf_log(BF_LOG_ERROR, "move %s: its end is not in its journal: %s", move->id, err.text);
+    if (err.code == BF_E_NONE)
+        return;
+    bf_log(BF_LOG_ERROR, "move %s: its end is not in its journal: %s", move->id, err.text);
+    give_folder_up(service, move);
 }
 
 static void on_driver_closed(struct bf_move *move)
@@ -70,7 +82,7 @@ void bf_service_on_ended(void *ctx, struct bf_move *move)
     struct bf_service *service = ctx;
     bool good = move->state == BF_MOVE_COMMITTED;
 
-    write_end(move);
+    write_end(service, move);
     bf_log(good ? BF_LOG_INFO : BF_LOG_WARNING, "move %s: %s -> %s%s%s", move->id, move->phase,
            bf_move_state_name(move->state), move->error.text[0] ? ": " : "", move->error.text);
     if (!service->closing)
