@@ -7,6 +7,7 @@ bf_integration_test(dest/move_psk TIMEOUT 120)
 bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
-foreach(name source_killed source_away bitmaps qemu_ends children hung terminated)
+foreach(name source_killed source_away bitmaps qemu_ends children hung terminated
+    cancelled no_room)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
