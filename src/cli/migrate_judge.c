@@ -61,11 +61,14 @@ static bool below_is_equal(struct bf_verdict_disk *disk, const struct bf_look_di
     return true;
 }
 
-/* libvirt put the layers' bitmaps into one: no layer had more than the union has. */
-static bool union_covers(const struct bf_verdict_disk *disk, const struct bf_look_disk *before,
-                         const struct bf_look_bitmap *found)
+/* Of layers that libvirt put into one, none had more than the union has; else the top one counts.
+ */
+static bool holds_no_less(const struct bf_verdict_disk *disk, const struct bf_look_disk *before,
+                          bool flattened)
 {
-    for (size_t i = 0; i < before->nr_layers; i++) {
+    const struct bf_look_bitmap *found = disk->found;
+
+    for (size_t i = 0; i < (flattened ? before->nr_layers : 1); i++) {
         const struct bf_look_bitmap *had = bf_look_find_bitmap(&before->layers[i], disk->bitmap);
 
         if (!had)
@@ -93,7 +96,7 @@ static void judge_bits(struct bf_verdict_disk *disk, const struct bf_look_disk *
     else if (!flattened && quiet)
         decide(disk, BF_PROOF_NONE, BF_E_DIGEST_MISMATCH,
                "its bits are not the source's, although the guest did not write");
-    else if (!union_covers(disk, before, disk->found))
+    else if (!holds_no_less(disk, before, flattened))
         decide(disk, BF_PROOF_NONE, BF_E_COVERAGE_MISSING, "its bitmap holds less than before");
     else
         decide(disk, BF_PROOF_COVERS, BF_E_NONE, "%s", "");

@@ -45,7 +45,7 @@ backup_push() {
 }
 
 # backup_restores HOST DISK FULL INCREMENTAL...: full and incrementals in their order are the disk, byte
-# for byte.  Its domain must be shut off.
+# for byte.  Its domain must be shut off or paused.
 backup_restores() {
     local host=$1 disk=$2 below=$3 layer
     shift 3
@@ -53,7 +53,7 @@ backup_restores() {
         hosts_run "$host" qemu-img rebase -q -u -f qcow2 -b "$below" -F qcow2 "$layer"
         below=$layer
     done
-    hosts_run "$host" qemu-img compare -q "$below" "$disk"
+    hosts_run "$host" qemu-img compare -q -U "$below" "$disk"
 }
 
 # backup_pull HOST NAME FILE SINCE TARGET: read what has changed since the checkpoint over NBD, and write it

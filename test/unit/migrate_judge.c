@@ -216,6 +216,20 @@ static void a_layer_below_must_have_the_very_bits(void **state)
     assert_int_equal(judge(bench)->disks[0].proof, BF_PROOF_IDENTICAL);
 }
 
+/* A layer that was put on top lately has recorded less than the one below. */
+static void a_top_layer_need_not_hold_what_is_below(void **state)
+{
+    struct bench *bench = *state;
+
+    add_bitmap(add_layer(&bench->before, "vda"), "chk1", 50);
+    add_bitmap(add_layer(&bench->after, "vda"), "chk1", 50);
+    arrived(bench)->dirty_bytes += GRANULARITY;
+    memset(arrived(bench)->sha256, 99, BF_SHA256_BYTES);
+    assert_int_equal(judge(bench)->disks[0].proof, BF_PROOF_COVERS);
+    arrived(bench)->dirty_bytes = GRANULARITY;
+    assert_vda_lost(bench, BF_E_COVERAGE_MISSING);
+}
+
 static void layers_made_one_must_hold_what_each_had(void **state)
 {
     struct bench *bench = *state;
@@ -241,6 +255,7 @@ int main(void)
         TEST(what_nobody_saw_is_not_proven),
         TEST(all_disks_lost_is_dropped),
         TEST(a_layer_below_must_have_the_very_bits),
+        TEST(a_top_layer_need_not_hold_what_is_below),
         TEST(layers_made_one_must_hold_what_each_had),
     };
 

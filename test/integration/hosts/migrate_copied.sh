@@ -36,8 +36,8 @@ there_and_back() {
 # The guest writes while its disk is copied, and after.
 writing() {
     local disk=$IMAGES/writing.qcow2 i migration
-    begin writing "$disk"
-    domain_disk B "$disk" 256M
+    begin writing "$disk" 32M
+    domain_disk B "$disk" 32M
     hosts_run A bitferry migrate --json writing $b_uri -- --live --persistent --copy-storage-all --bandwidth 8 \
         >"$scratch/said" 2>&1 &
     migration=$!
@@ -93,12 +93,25 @@ layers() {
     begin layers "$disk"
     a snapshot-create-as layers --disk-only --no-metadata --diskspec "vda,file=$over" >/dev/null
     domain_write A layers vda 0x55 40M 1M
+    domain_checkpoint A layers chk3
+    domain_write A layers vda 0x56 42M 1M
     cp "$HOSTS/A/images/base.qcow2" "$HOSTS/B/images/"
     hosts_run B qemu-img create -q -f qcow2 -b "$disk" -F qcow2 "$over"
     ferry A 0 migrate layers $b_uri -- --live --persistent --copy-storage-inc
-    equal "chk1 chk2<chk1" "$(tree B layers)" "checkpoints at the destination"
+    equal "chk1 chk2<chk1 chk3<chk2" "$(tree B layers)" "checkpoints at the destination"
     proven B layers "$over"
     ok "--copy-storage-inc: the layer's bitmaps arrive, and the base's are those of the copied base"
+
+    # Back into one file: libvirt wants to be told that the destination has no chain
+    b start layers >/dev/null
+    rm "$HOSTS/A/images/over.qcow2"
+    domain_disk A "$over" 256M
+    b dumpxml layers --migratable | sed '/^      <backingStore type/,/^      <\/backingStore>/d' >"$HOSTS/shared/flat.xml"
+    ferry B 0 migrate layers $a_uri -- --live --persistent --copy-storage-all --xml "$SHARED/flat.xml" \
+        --persistent-xml "$SHARED/flat.xml"
+    equal "chk1 chk2<chk1 chk3<chk2" "$(tree A layers)" "checkpoints of the flat image"
+    proven A layers "$over"
+    ok "--copy-storage-all of a chain into one image: the union of the layers' bitmaps is proven"
     forget layers
 
     a define /dev/stdin <<<"$(domain_xml layers "$uuid" vda="$over")" >/dev/null

@@ -102,7 +102,8 @@ restarted() {
     begin cancelled "$disk"
     domain_disk B "$disk" 256M
     for host in B A; do
-        run_ferry --live --persistent --copy-storage-all --bandwidth 1
+        # Peer to peer the source's libvirtd sees the other one go; else it finds out after half a minute
+        run_ferry --live --persistent --copy-storage-all --bandwidth 1 --p2p
         wait_for 30 copying A cancelled
         hosts_daemons "$host" kill libvirtd
         hosts_daemons "$host" start libvirtd

@@ -9,9 +9,9 @@ a_uri=qemu+tcp://host-a/system b_uri=qemu+tcp://host-b/system
 uuid=11111111-2222-3333-4444-555555555555
 captured=/var/lib/bitferry/migrate/$uuid
 
-# begin NAME PATH: a domain on A with the checkpoints chk1 (and a full backup at it) and chk2
+# begin NAME PATH [SIZE]: a domain on A with the checkpoints chk1 (and a full backup at it) and chk2
 begin() {
-    domain_disk A "$2" 256M
+    domain_disk A "$2" "${3:-256M}"
     domain_define A "$1" "$uuid" vda="$2"
     a start "$1" >/dev/null
     domain_write A "$1" vda 0x11 0 3M
