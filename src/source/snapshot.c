@@ -141,6 +141,26 @@ void source_snapshot(struct source_drive *drive)
 
 /* --- WATCH_DRAIN: what a later CLEARED is judged by, then the mirrors --- */
 
+/* Whatever such a mirror has not copied yet it will write to the destination, where the tracker
+ * sees it.  Only one that leaves zeroes out (QEMU 10.1) must be seen with nothing left: a guest
+ * that writes hundreds of blocks a second hardly ever lets it be. */
+static bool mirrors_write_all(const struct source_drive *drive)
+{
+    struct bf_qmp_version version = bf_live_identity(bf_qemu_live(drive->qemu))->version;
+
+    return version.major > 0 && (version.major < 10 || (version.major == 10 && version.minor == 0));
+}
+
+static void need_no_drain(struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (drive->machine.state == BF_SOURCE_DRAINING)
+            source_feed(drive, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED,
+                                                        .ticket = drive->wish.ticket,
+                                                        .disk = i});
+    }
+}
+
 static void on_baseline(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
@@ -159,7 +179,10 @@ static void on_baseline(void *ctx, struct bf_live_survey *seen, const struct bf_
         if (found && drive->offer.states[i].recording && found->dirty_bytes > bitmap->dirty_bytes)
             bitmap->dirty_bytes = found->dirty_bytes;
     }
-    bf_live_watch_drain(bf_qemu_live_watch(drive->qemu));
+    if (mirrors_write_all(drive))
+        need_no_drain(drive);
+    else
+        bf_live_watch_drain(bf_qemu_live_watch(drive->qemu));
 }
 
 void source_watch_drain(struct source_drive *drive)

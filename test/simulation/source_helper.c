@@ -339,7 +339,8 @@ bool source_poll(struct world *world, unsigned disk)
 {
     if (world->source_helper != HELPER_ALIVE || world->source.state != BF_SOURCE_DRAINING ||
         disk >= world->settings.nr_disks || world->source_disks[disk].drained ||
-        (!mirror_drained(world, disk) && world->settings.breakage != BREAK_NO_WAIT_FOR_DRAIN))
+        (!mirror_drained(world, disk) && world->settings.skips_zeroes &&
+         world->settings.breakage != BREAK_NO_WAIT_FOR_DRAIN))
         return false;
     source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED, .disk = disk});
     return true;
