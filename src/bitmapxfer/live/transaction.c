@@ -72,16 +72,29 @@ void bf_live_actions_record(struct bf_live_actions *actions, const char *node, c
     bf_live_actions_add(actions, &add);
 }
 
+static json_t *sources_of(const struct bf_live_publish *publish)
+{
+    const char *const names[] = {publish->snapshot, publish->tracker, publish->delta};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i] && json_array_append_new(list, place(publish->final.node, names[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* One merge of all: QEMU makes two copies of the bitmap for each merge, whatever is merged. */
 void bf_live_actions_publish(struct bf_live_actions *actions, const struct bf_live_publish *publish)
 {
     const char *node = publish->final.node;
-    const char *const sources[] = {publish->snapshot, publish->tracker, publish->delta};
 
     bf_live_actions_add(actions, &publish->final);
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i])
-            bf_live_actions_merge(actions, node, publish->final.name, node, sources[i]);
-    }
+    append(actions, "block-dirty-bitmap-merge",
+           json_pack("{s:s, s:s, s:o}", "node", node, "target", publish->final.name, "bitmaps",
+                     sources_of(publish)));
     bf_live_actions_remove(actions, node, publish->snapshot);
 }
 
