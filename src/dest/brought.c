@@ -108,8 +108,8 @@ void dest_inspect_brought(struct dest_drive *drive)
                 (struct bf_live_place){dest_node_of(drive, i), drive->offer.bitmaps[i].name};
     }
     if (places && live)
-        r = bf_live_measure(live, places, nr_places, true, BF_QEMU_SPILL_MS, on_brought_seen, drive,
-                            NULL);
+        r = bf_live_measure(live, places, nr_places, BF_LIVE_DIGESTS, BF_QEMU_SPILL_MS,
+                            on_brought_seen, drive, NULL);
     free(places);
     if (r == 0)
         dest_op_began(drive);

@@ -75,8 +75,8 @@ static void undo(struct dest_drive *drive)
                 (struct bf_live_place){dest_node_of(drive, i), drive->offer.bitmaps[i].name};
     }
     if (places && live)
-        r = bf_live_measure(live, places, nr_places, false, BF_QEMU_DEADLINE_MS, on_seen, drive,
-                            NULL);
+        r = bf_live_measure(live, places, nr_places, BF_LIVE_COUNTS, BF_QEMU_DEADLINE_MS, on_seen,
+                            drive, NULL);
     free(places);
     if (r == 0)
         dest_op_began(drive);

@@ -61,15 +61,15 @@ static void look_again(struct dest_drive *drive, const struct bf_error *err)
     dest_repeat(drive);
 }
 
-static bool measure(struct dest_drive *drive, struct looks *looks, bool with_digests,
+static bool measure(struct dest_drive *drive, struct looks *looks, enum bf_live_digests digests,
                     bf_live_measure_fn done)
 {
     struct bf_live *live = bf_qemu_live(drive->qemu);
     int r = -1;
 
     if (live && looks->places)
-        r = bf_live_measure(live, looks->places, looks->nr_places, with_digests, BF_QEMU_SPILL_MS,
-                            done, drive, NULL);
+        r = bf_live_measure(live, looks->places, looks->nr_places, digests, BF_QEMU_SPILL_MS, done,
+                            drive, NULL);
     release(looks);
     if (r == 0)
         dest_op_began(drive);
@@ -171,7 +171,7 @@ static void look_at_names(struct dest_drive *drive)
         if (wants_disk(drive, i))
             add_temporary(&looks, drive, i, BF_TEMPORARY_TRACKER, i);
     }
-    if (!measure(drive, &looks, false, on_names_seen))
+    if (!measure(drive, &looks, BF_LIVE_COUNTS, on_names_seen))
         look_again(drive, NULL);
 }
 
@@ -254,6 +254,6 @@ void dest_inspect(struct dest_drive *drive)
         if (wants_disk(drive, i))
             add_temporary(&looks, drive, i, BF_TEMPORARY_DELTA, i);
     }
-    if (!measure(drive, &looks, true, on_loads_seen))
+    if (!measure(drive, &looks, BF_LIVE_DIGESTS, on_loads_seen))
         look_again(drive, NULL);
 }

@@ -68,8 +68,8 @@ static void prove(struct dest_drive *drive)
                 drive->offer.disks[dest_disk_of(drive, i)].node, temporary(drive, i, names[i])};
     }
     if (places && names)
-        r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, true, BF_QEMU_SPILL_MS,
-                            on_measured, drive, NULL);
+        r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, BF_LIVE_DIGESTS,
+                            BF_QEMU_SPILL_MS, on_measured, drive, NULL);
     free(places);
     free(names);
     if (r == 0)

@@ -29,7 +29,7 @@ static void look_again(struct dest_drive *drive, const char *text)
 
 /* --- both copies of all candidates, measured --- */
 
-static bool measure(struct dest_drive *drive, bool with_digests, bf_live_measure_fn done)
+static bool measure(struct dest_drive *drive, enum bf_live_digests digests, bf_live_measure_fn done)
 {
     const struct bf_offer *offer = &drive->offer;
     struct bf_live *live = bf_qemu_live(drive->qemu);
@@ -48,7 +48,7 @@ static bool measure(struct dest_drive *drive, bool with_digests, bf_live_measure
                                                                    names[nr])};
     }
     if (places && names && live)
-        r = bf_live_measure(live, places, nr, with_digests, BF_QEMU_SPILL_MS, done, drive, NULL);
+        r = bf_live_measure(live, places, nr, digests, BF_QEMU_SPILL_MS, done, drive, NULL);
     free(places);
     free(names);
     if (r == 0)
@@ -104,7 +104,7 @@ static void on_seen(void *ctx, const struct bf_live_measure *measures, uint32_t 
 static void sweep(struct dest_drive *drive, void (*next)(struct dest_drive *drive))
 {
     drive->swept_step = next;
-    if (!measure(drive, false, on_seen))
+    if (!measure(drive, BF_LIVE_COUNTS, on_seen))
         look_again(drive, "not connected");
 }
 
@@ -216,7 +216,7 @@ static void prove_next(struct dest_drive *drive)
     while (drive->cursor < drive->offer.nr_bitmaps && !is_candidate(drive, drive->cursor))
         drive->cursor++;
     if (drive->cursor == drive->offer.nr_bitmaps) {
-        if (!measure(drive, true, on_measured))
+        if (!measure(drive, BF_LIVE_DIGESTS, on_measured))
             look_again(drive, "not connected");
         return;
     }

@@ -94,8 +94,8 @@ static void on_seen_to_unpublish(void *ctx, const struct bf_live_measure *measur
 /* --- looking at final names --- */
 
 static void look(struct dest_drive *drive,
-                 bool (*wanted)(const struct dest_drive *drive, uint32_t index), bool with_digests,
-                 bf_live_measure_fn done)
+                 bool (*wanted)(const struct dest_drive *drive, uint32_t index),
+                 enum bf_live_digests digests, bf_live_measure_fn done)
 {
     struct bf_live_place *places = calloc(drive->offer.nr_bitmaps + 1U, sizeof *places);
     struct bf_live *live = bf_qemu_live(drive->qemu);
@@ -108,8 +108,7 @@ static void look(struct dest_drive *drive,
                 (struct bf_live_place){dest_node_of(drive, i), drive->offer.bitmaps[i].name};
     }
     if (places && live)
-        r = bf_live_measure(live, places, nr_places, with_digests, BF_QEMU_SPILL_MS, done, drive,
-                            NULL);
+        r = bf_live_measure(live, places, nr_places, digests, BF_QEMU_SPILL_MS, done, drive, NULL);
     free(places);
     if (r == 0)
         dest_op_began(drive);
@@ -119,7 +118,7 @@ static void look(struct dest_drive *drive,
 
 void dest_unpublish(struct dest_drive *drive)
 {
-    look(drive, is_mine_to_remove, false, on_seen_to_unpublish);
+    look(drive, is_mine_to_remove, BF_LIVE_COUNTS, on_seen_to_unpublish);
 }
 
 /* --- COMMIT --- */
@@ -260,5 +259,5 @@ static void on_read_back(void *ctx, const struct bf_live_measure *measures, uint
 void dest_read_back(struct dest_drive *drive)
 {
     bf_fail_point("dest.commit_done");
-    look(drive, was_published, true, on_read_back);
+    look(drive, was_published, BF_LIVE_DIGESTS, on_read_back);
 }

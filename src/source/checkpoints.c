@@ -36,7 +36,8 @@ static void measure(struct source_drive *drive)
 
     if (drive->offer.kind != BF_HANDOFF_NATIVE) {
         source_begin(drive);
-    } else if (!bf_qemu_live(drive->qemu) || source_measure_own(drive, true, on_measured) < 0) {
+    } else if (!bf_qemu_live(drive->qemu) ||
+               source_measure_own(drive, BF_LIVE_DIGESTS, on_measured) < 0) {
         (void)bf_error_set(&err, BF_E_PEER, "QEMU was lost before the bitmaps were looked at");
         source_end(drive, BF_MOVE_FAILED, &err);
     }

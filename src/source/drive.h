@@ -273,7 +273,8 @@ void source_read_ended(struct source_drive *drive, const struct bf_error *err);
 /* --- examine.c --- */
 
 /** State and count of all offered bitmaps. */
-int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_measure_fn done);
+int source_measure_own(struct source_drive *drive, enum bf_live_digests digests,
+                       bf_live_measure_fn done);
 
 /* --- appeared.c --- */
 

@@ -161,10 +161,11 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     for (uint32_t i = 0; i < nr_measures && !err; i++) {
         const struct bf_live_measure *found = &measures[i];
 
-        drive->drops[i] = found->found
-                              ? (uint8_t)judge(drive, i, found->recording, found->inconsistent,
-                                               found->digested ? &found->summary : NULL)
-                              : BF_DROP_BITMAP_VANISHED;
+        drive->drops[i] =
+            found->found
+                ? (uint8_t)judge(drive, i, found->recording, found->inconsistent,
+                                 found->digested || found->recording ? &found->summary : NULL)
+                : BF_DROP_BITMAP_VANISHED;
         if (found->found &&
             found->disk_size_bytes != drive->offer.disks[drive->offer.states[i].disk].size_bytes)
             drive->drops[i] = BF_DROP_DISK_RESIZED;
@@ -177,7 +178,8 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
         look_into_images(drive);
 }
 
-int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_measure_fn done)
+int source_measure_own(struct source_drive *drive, enum bf_live_digests digests,
+                       bf_live_measure_fn done)
 {
     const struct bf_offer *offer = &drive->offer;
     BF_CLEANUP(bf_freep)
@@ -189,7 +191,7 @@ int source_measure_own(struct source_drive *drive, bool with_digests, bf_live_me
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
         places[i] = (struct bf_live_place){offer->disks[offer->states[i].disk].node,
                                            offer->bitmaps[i].name};
-    r = bf_live_measure(bf_qemu_live(drive->qemu), places, offer->nr_bitmaps, with_digests,
+    r = bf_live_measure(bf_qemu_live(drive->qemu), places, offer->nr_bitmaps, digests,
                         BF_QEMU_SPILL_MS, done, drive, NULL);
     if (r == 0)
         source_op_began(drive);
@@ -241,7 +243,8 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
 
 static void look_at_own(struct source_drive *drive)
 {
-    if (!bf_qemu_live(drive->qemu) || source_measure_own(drive, true, on_measured) < 0)
+    if (!bf_qemu_live(drive->qemu) ||
+        source_measure_own(drive, BF_LIVE_DIGESTS_OF_FROZEN, on_measured) < 0)
         look_only_into_images(drive);
 }
 
@@ -252,6 +255,7 @@ static void leave_unseen(struct source_drive *drive)
     finish(drive);
 }
 
+/* The guest may be paused meanwhile: no digest is taken that is not needed. */
 void source_examine(struct source_drive *drive)
 {
     if (drive->offer.kind == BF_HANDOFF_NATIVE) {

@@ -178,7 +178,7 @@ static void on_activated(void *ctx, enum bf_live_end end, const struct bf_error 
         bf_log(BF_LOG_WARNING, "move %s: removing the source's copies: %s", drive->move->id,
                err->text);
         source_answer(drive, BF_SOURCE_REFUSED);
-    } else if (end == BF_LIVE_UNKNOWN || source_measure_own(drive, false, on_found) < 0) {
+    } else if (end == BF_LIVE_UNKNOWN || source_measure_own(drive, BF_LIVE_COUNTS, on_found) < 0) {
         source_doubt(drive);
     }
 }

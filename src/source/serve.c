@@ -151,8 +151,8 @@ static void measure(struct source_drive *drive)
                                        source_item_temporary(drive, i, names[i])};
     }
     if (r == 0)
-        r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, true, BF_QEMU_SPILL_MS,
-                            on_measured, drive, &err);
+        r = bf_live_measure(bf_qemu_live(drive->qemu), places, nr_places, BF_LIVE_DIGESTS,
+                            BF_QEMU_SPILL_MS, on_measured, drive, &err);
     if (r == 0)
         source_op_began(drive);
     else

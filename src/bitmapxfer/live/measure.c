@@ -13,7 +13,7 @@ struct measure_op {
     struct bf_live_measure *measures;
     uint32_t nr_places;
     uint32_t current; /* whose digest is asked for */
-    bool with_digests;
+    enum bf_live_digests digests;
     bf_live_measure_fn done;
     void *ctx;
 };
@@ -56,7 +56,9 @@ static void read_state(struct bf_live_measure *measure, const json_t *node, cons
 /* QEMU would give one for an inconsistent bitmap too, which means nothing. */
 static bool wants_digest(const struct measure_op *measure_op, const struct bf_live_measure *measure)
 {
-    return measure_op->with_digests && measure->found && !measure->inconsistent;
+    if (measure_op->digests == BF_LIVE_COUNTS || !measure->found || measure->inconsistent)
+        return false;
+    return measure_op->digests == BF_LIVE_DIGESTS || !measure->recording;
 }
 
 static void on_digest(struct bf_live_op *op, const json_t *result, const struct bf_error *err);
@@ -129,15 +131,15 @@ static bool copy_places(struct measure_op *measure_op, const struct bf_live_plac
 }
 
 int bf_live_measure(struct bf_live *live, const struct bf_live_place *places, uint32_t nr_places,
-                    bool with_digests, uint64_t deadline_ms, bf_live_measure_fn done, void *ctx,
-                    struct bf_error *err)
+                    enum bf_live_digests digests, uint64_t deadline_ms, bf_live_measure_fn done,
+                    void *ctx, struct bf_error *err)
 {
     struct measure_op *measure_op = calloc(1, sizeof *measure_op);
 
     if (!measure_op)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to measure bitmaps");
     bf_live_op_init(&measure_op->op, live, deadline_ms, release);
-    measure_op->with_digests = with_digests;
+    measure_op->digests = digests;
     measure_op->done = done;
     measure_op->ctx = ctx;
     if (!copy_places(measure_op, places, nr_places)) {

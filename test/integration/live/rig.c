@@ -359,8 +359,8 @@ void measure(struct vm *vm, const struct bf_live_place *places, uint32_t nr_plac
 {
     struct measured measured = {.measures = ret_measures};
 
-    assert_int_equal(bf_live_measure(vm->live, places, nr_places, true, AMPLE_MS, take_measures,
-                                     &measured, NULL),
+    assert_int_equal(bf_live_measure(vm->live, places, nr_places, BF_LIVE_DIGESTS, AMPLE_MS,
+                                     take_measures, &measured, NULL),
                      0);
     await_flag(vm, &measured.done);
 }
