@@ -9,14 +9,14 @@
 uuid=5c0ffee0-0000-4000-8000-00000000000f
 granule=65536
 export disk_size=$((64 << 20))
-declare -A qemu_pid qmp_to qmp_from backend
+declare -A qemu_pid qmp_to qmp_from run_on backend
 
-# qemu SIDE [OPTION...]: start it; $qemu_pid[SIDE]
+# qemu SIDE [OPTION...]: start it, by $run_on[SIDE] if that is a command; $qemu_pid[SIDE]
 qemu() {
     local side=$1 to from line
     shift
     mkfifo "$scratch/$side.pipe.in" "$scratch/$side.pipe.out"
-    run_child qemu-system-x86_64 -accel tcg -nodefaults -display none -name ferry \
+    run_child ${run_on[$side]:-} qemu-system-x86_64 -accel tcg -nodefaults -display none -name ferry \
         -uuid "$uuid" -qmp "unix:$scratch/$side.qmp,server=on,wait=off" \
         -chardev "pipe,id=ours,path=$scratch/$side.pipe" -mon chardev=ours,mode=control \
         "$@" >"$scratch/$side.stdout" 2>"$scratch/$side.stderr"

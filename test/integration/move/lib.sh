@@ -38,15 +38,16 @@ guest_qemu() {
 
 # heard SIDE PATTERN: the next line of the guest's that fits
 heard() {
-    local line
-    while read -r -t 90 line <&"${console_from[$1]}"; do
+    local line said=''
+    while read -r -t "${silence:-90}" line <&"${console_from[$1]}"; do
         line=${line%$'\r'}
         if [[ $line =~ $2 ]]; then
             printf '%s\n' "$line"
             return
         fi
+        said+=" | $line"
     done
-    die "$1: the guest does not say $2"
+    die "$1: the guest does not say $2$said"
 }
 
 begin_guest() {
@@ -135,7 +136,9 @@ move() {
         --from-bitferry "$scratch/$from.qmp" --to-bitferry "$scratch/$to.qmp" \
         --source-control "$scratch/source.run/control.sock" \
         --dest-control "$scratch/dest.run/control.sock" --peer "127.0.0.1:$port" \
-        "${options[@]}" "$@"
+        "${options[@]}" "$@" || return
+    # What is said on its console before it has its state is lost.
+    wait_for 60 is running run_state "$to"
 }
 
 # carried SIDE DISK NAME: it is there under its final name, whole
