@@ -50,7 +50,7 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
     }
     if (!any_united)
         source_answer(drive, BF_SOURCE_DONE);
-    else if (source_measure_own(drive, true, on_own_measured) < 0)
+    else if (source_measure_own(drive, BF_LIVE_DIGESTS, on_own_measured) < 0)
         source_doubt(drive);
 }
 
