@@ -61,7 +61,8 @@ move_chain() {
     check_leftovers
     here=$(order dest status --json "${move[dest]}" | jq -r '[.moves[0].bitmaps[] |
         "\(.disk)/\(.bitmap) \(.outcome) \((.reason.message // "") | sub(":.*"; ""))" | sub(" $"; "")] | sort | join("; ")')
-    there=$(dirty_granules dest there c 2>/dev/null || true)
+    there=
+    [ -z "$(bitmap dest there c)" ] || there=$(dirty_granules dest there c)
     end_qemu source
     end_qemu dest
 }
