@@ -73,6 +73,11 @@ void source_feed(struct world *world, const struct bf_source_fact *fact)
     if (world->source_helper != HELPER_ALIVE)
         return;
     bind(world);
+    /* As drivers do: which kind it is only the destination knows, and says with its first answer.
+     */
+    if (fact->kind == BF_SOURCE_HEARD && world->source.state == BF_SOURCE_OFFERING &&
+        fact->word.step == BF_STEP_OFFER)
+        world->source.kind = world->settings.kind;
     if (bf_source_feed(&world->source, fact, NULL) < 0)
         broken(world, "the source's machine calls a fact illegal");
     pump(world);
@@ -85,7 +90,7 @@ void source_begin(struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
         world->source_bitmaps[i] = (struct bf_handoff_bitmap){
             .disk = world->settings.disk[i], .recording = world->settings.recording[i]};
-    (void)bf_source_init(&world->source, world->settings.kind, world->source_bitmaps,
+    (void)bf_source_init(&world->source, BF_HANDOFF_TRACKER, world->source_bitmaps,
                          world->settings.nr_bitmaps, world->source_disks, world->settings.nr_disks,
                          NULL);
     note_generations(world, world->offered_generation);
@@ -437,7 +442,7 @@ bool source_restart(struct world *world, unsigned unused)
             (struct bf_handoff_bitmap){.disk = world->settings.disk[i],
                                        .recording = world->settings.recording[i],
                                        .drop = journal->drops[i]};
-    (void)bf_source_resume(&world->source, world->settings.kind, world->source_bitmaps,
+    (void)bf_source_resume(&world->source, BF_HANDOFF_TRACKER, world->source_bitmaps,
                            world->settings.nr_bitmaps, world->source_disks,
                            world->settings.nr_disks, &record, NULL);
     note_generations(world, world->watched_generation);

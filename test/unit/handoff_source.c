@@ -227,6 +227,25 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     assert_true(bench.wish.word.with_delta);
 }
 
+/* One disk that the destination finds to be shared, and the mirrors are not waited for any more. */
+static void test_the_destination_may_make_it_a_freeze(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_offer(&bench);
+    expect_word(&bench, BF_STEP_OFFER);
+    bench.source.kind = BF_HANDOFF_FREEZE;
+    hear(&bench, BF_STEP_OFFER);
+    do_wish(&bench, BF_SOURCE_SNAPSHOT);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_FROZEN);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    assert_int_equal(bench.wish.round, BF_ROUND_RECORDING);
+    assert_true(bench.wish.with_delta);
+}
+
 /* Nobody writes: whatever a bitmap is to become, it travels as one that does not record, without
  * mirrors, trackers and deltas; "paused" comes first and "left" when all is proven. */
 static void test_a_machine_that_is_shut_off_has_only_frozen_bitmaps(void **state)
@@ -778,6 +797,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_move_goes_step_by_step_to_its_end),
         cmocka_unit_test(test_freeze_arms_at_the_pause_and_sends_the_delta),
+        cmocka_unit_test(test_the_destination_may_make_it_a_freeze),
         cmocka_unit_test(test_a_machine_that_is_shut_off_has_only_frozen_bitmaps),
         cmocka_unit_test(test_a_guest_that_is_too_busy_gets_a_delta),
         cmocka_unit_test(test_a_broken_mirror_begins_the_next_epoch),
