@@ -186,6 +186,33 @@ static void test_lengths_have_limits(void **state)
     assert_int_equal(bf_export_name_decode(plain, &name, NULL), 0);
 }
 
+static void test_images_below_have_names(void **state)
+{
+    static const struct {
+        const char *name, *disk;
+        unsigned depth;
+    } rows[] = {
+        {"vda", "vda", 0},      {"vda[1]", "vda", 1},      {"vda[12]", "vda", 12},
+        {"a[2][1]", "a[2]", 1}, {"vda[0]", "vda[0]", 0},   {"vda[01]", "vda[01]", 0},
+        {"vda[1", "vda[1", 0},  {"vda[1]x", "vda[1]x", 0}, {"[1]", "[1]", 0},
+        {"vda[]", "vda[]", 0},  {"vda[-1]", "vda[-1]", 0}, {"vda[12345]", "vda[12345]", 0},
+    };
+    char long_name[BF_DISK_NAME_MAX + 1];
+    char buf[BF_DISK_NAME_MAX + 1];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(bf_layer_name_decode(rows[i].name, buf), rows[i].depth);
+        assert_string_equal(buf, rows[i].disk);
+        assert_int_equal(bf_layer_name_encode(rows[i].disk, rows[i].depth, buf, NULL), 0);
+        assert_string_equal(buf, rows[i].name);
+    }
+    memset(long_name, 'x', BF_DISK_NAME_MAX);
+    long_name[BF_DISK_NAME_MAX] = '\0';
+    assert_int_equal(bf_layer_name_encode(long_name, 0, buf, NULL), 0);
+    assert_true(bf_layer_name_encode(long_name, 1, buf, NULL) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_any_bytes_go_there_and_back),
         cmocka_unit_test(test_random_text_decodes_only_if_canonical),
         cmocka_unit_test(test_lengths_have_limits),
+        cmocka_unit_test(test_images_below_have_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,47 @@ static void what_is_packed_comes_back(void **state)
     assert_null(bf_manifest_find_file(&after, "vdb"));
 }
 
+static void checkpoints_come_back(void **state)
+{
+    BF_CLEANUP(bf_manifest_release) struct bf_manifest before;
+    BF_CLEANUP(bf_manifest_release) struct bf_manifest after = {0};
+    BF_CLEANUP(bf_freep) uint8_t *bytes = NULL;
+    struct bf_checkpoint *checkpoint;
+    size_t nr_bytes = 0;
+
+    (void)state;
+    make_sample(&before);
+    before.checkpoints.style = BF_CHAIN_LINKS;
+    assert_int_equal(bf_checkpoints_add(&before.checkpoints, "c1", NULL, 7, &checkpoint, NULL), 0);
+    assert_int_equal(bf_checkpoint_add_disk(checkpoint, "vda", "other", NULL), 0);
+    assert_int_equal(bf_checkpoints_add(&before.checkpoints, "c2", "c1", 8, NULL, NULL), 0);
+    assert_int_equal(bf_checkpoints_settle(&before.checkpoints, NULL), 0);
+    assert_int_equal(bf_manifest_pack(&before, &bytes, &nr_bytes, NULL), 0);
+    assert_int_equal(bf_manifest_unpack(bytes, nr_bytes, &after, NULL), 0);
+    assert_int_equal(after.checkpoints.style, BF_CHAIN_LINKS);
+    assert_int_equal(after.checkpoints.nr_items, 2);
+    assert_string_equal(bf_checkpoint_bitmap(&after.checkpoints.items[0], "vda"), "other");
+    assert_string_equal(after.checkpoints.items[1].parent, "c1");
+    assert_int_equal(after.checkpoints.items[0].next_index, 1);
+}
+
+/* What is no JSON of checkpoints is refused with its place. */
+static void made_up_checkpoints_are_refused(void **state)
+{
+    static char text[] = "{\"schema\":1,\"style\":\"links\",\"checkpoints\":[{\"name\":\"\"}]}";
+    Bitferry__Manifest message = BITFERRY__MANIFEST__INIT;
+    struct bf_manifest manifest = {0};
+    struct bf_error err = BF_ERROR_INIT;
+    uint8_t bytes[256];
+
+    (void)state;
+    message.version = 1;
+    message.checkpoints = (ProtobufCBinaryData){.len = sizeof text - 1, .data = (uint8_t *)text};
+    assert_true(
+        bf_manifest_unpack(bytes, bitferry__manifest__pack(&message, bytes), &manifest, &err) < 0);
+    assert_non_null(strstr(err.text, "its checkpoints: "));
+}
+
 static void an_empty_manifest_is_one(void **state)
 {
     BF_CLEANUP(bf_manifest_release) struct bf_manifest before = {0};
@@ -388,6 +429,8 @@ int main(void)
         T(a_file_over_the_cap_is_refused),
         T(a_flood_of_empty_messages_is_refused),
         T(text_and_groups_are_refused),
+        T(checkpoints_come_back),
+        T(made_up_checkpoints_are_refused),
         T(every_cut_and_every_changed_byte_is_survived),
         T(json_says_the_same),
     };

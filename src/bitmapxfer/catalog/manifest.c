@@ -2,6 +2,7 @@
 
 #include "base/name.h"
 #include "base/text.h"
+#include "catalog/checkpoints.h"
 #include "catalog/json.h"
 
 #include <string.h>
@@ -21,6 +22,7 @@ void bf_manifest_release(struct bf_manifest *manifest)
     free(manifest->files);
     free(manifest->creator);
     free(manifest->host);
+    bf_checkpoints_release(&manifest->checkpoints);
     *manifest = (struct bf_manifest){0};
 }
 
@@ -134,7 +136,10 @@ json_t *bf_manifest_to_json(const struct bf_manifest *manifest, struct bf_error 
         (manifest->creator &&
          json_object_set_new(json, "creator", json_string(manifest->creator)) < 0) ||
         (manifest->host && json_object_set_new(json, "host", json_string(manifest->host)) < 0) ||
-        json_object_set_new(json, "files", files_to_json(manifest)) < 0) {
+        json_object_set_new(json, "files", files_to_json(manifest)) < 0 ||
+        (manifest->checkpoints.nr_items > 0 &&
+         json_object_set_new(json, "checkpoints", bf_checkpoints_to_json(&manifest->checkpoints)) <
+             0)) {
         json_decref(json);
         (void)bf_error_set(err, BF_E_NO_MEMORY, "no memory for the manifest as JSON");
         return NULL;

@@ -4,6 +4,7 @@
 
 #include "base/name.h"
 #include "base/text.h"
+#include "catalog/checkpoints.h"
 #include "manifest.pb-c.h"
 
 #include <stdalign.h>
@@ -122,6 +123,23 @@ static Bitferry__File *file_message(struct pool *pool, const struct bf_manifest_
     return message;
 }
 
+static ProtobufCBinaryData checkpoints_bytes(struct pool *pool,
+                                             const struct bf_checkpoints *checkpoints)
+{
+    json_t *json = bf_checkpoints_to_json(checkpoints);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    size_t nr_bytes = text ? strlen(text) : 0;
+    char *copy = text ? pool_alloc(pool, nr_bytes) : NULL;
+
+    if (copy)
+        memcpy(copy, text, nr_bytes);
+    else
+        pool->exhausted = true;
+    free(text);
+    json_decref(json);
+    return bytes_of(copy, copy ? nr_bytes : 0);
+}
+
 /* Incomplete if the pool is exhausted. */
 static void fill_message(struct pool *pool, const struct bf_manifest *manifest,
                          Bitferry__Manifest *message)
@@ -137,6 +155,8 @@ static void fill_message(struct pool *pool, const struct bf_manifest *manifest,
     for (; message->disks && message->n_disks < nr_disks; message->n_disks++)
         message->disks[message->n_disks] =
             disk_message(pool, &manifest->catalog.disks[message->n_disks]);
+    if (manifest->checkpoints.nr_items > 0)
+        message->checkpoints = checkpoints_bytes(pool, &manifest->checkpoints);
     message->files = pool_alloc(pool, manifest->nr_files * sizeof *message->files);
     for (; message->files && message->n_files < manifest->nr_files; message->n_files++)
         message->files[message->n_files] = file_message(pool, &manifest->files[message->n_files]);
@@ -306,6 +326,19 @@ static int take_file(const Bitferry__File *message, struct bf_manifest *manifest
     return 0;
 }
 
+static int take_checkpoints(const ProtobufCBinaryData *bytes, struct bf_manifest *manifest,
+                            struct bf_error *err)
+{
+    struct bf_error why = BF_ERROR_INIT;
+
+    if (bytes->len > BF_CHECKPOINTS_JSON_MAX_BYTES)
+        return bf_error_set(err, BF_E_PROTOCOL, "its checkpoints have %zu bytes", bytes->len);
+    return bf_checkpoints_parse((const char *)bytes->data, bytes->len, &manifest->checkpoints,
+                                &why) < 0
+               ? bf_error_set(err, why.code, "its checkpoints: %s", why.text)
+               : 0;
+}
+
 static int check_version(const Bitferry__Manifest *message, struct bf_error *err)
 {
     if (message->version == 0)
@@ -347,6 +380,8 @@ static int take_manifest(const Bitferry__Manifest *message, struct bf_manifest *
         ret = take_disk(message->disks[i], &manifest->catalog, err);
     for (size_t i = 0; ret == 0 && i < message->n_files; i++)
         ret = take_file(message->files[i], manifest, err);
+    if (ret == 0 && message->checkpoints.len > 0)
+        ret = take_checkpoints(&message->checkpoints, manifest, err);
     return ret;
 }
 

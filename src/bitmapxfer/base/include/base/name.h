@@ -39,4 +39,12 @@ int bf_export_name_encode(const char *disk, const char *bitmap, enum bf_view_kin
 /** Errors: NOT_FOUND for anything that bf_export_name_encode() does not make. */
 int bf_export_name_decode(const char *text, struct bf_export_name *ret_name, struct bf_error *err);
 
+/** The name of the image that stands @depth images below the top one of @disk: "vda", "vda[1]", ...
+ *  as libvirt has it.  Errors: INVALID if it would be too long. */
+int bf_layer_name_encode(const char *disk, unsigned depth, char buf[BF_DISK_NAME_MAX + 1],
+                         struct bf_error *err);
+
+/** @disk gets the part before the brackets; returns the depth, 0 for a name without them. */
+unsigned bf_layer_name_decode(const char *name, char disk[BF_DISK_NAME_MAX + 1]);
+
 #endif
