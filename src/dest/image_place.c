@@ -8,6 +8,7 @@
 #include "images.h"
 
 #include "base/text.h"
+#include "facts/facts.h"
 #include "modes/plan.h"
 
 #include <stdlib.h>
@@ -212,6 +213,14 @@ static bool fits(const struct bf_offer *offer, uint32_t bitmap, const struct des
     return bf_geometry_check(&geometry, NULL) == 0;
 }
 
+static enum bf_sameness compare(const struct bf_offer_disk *disk, const struct dest_image *image)
+{
+    char here[BF_FACTS_IDENTITY_MAX_BYTES + 1];
+
+    bf_image_identity(image->path, here);
+    return bf_image_compare(disk->identity ? disk->identity : "", here);
+}
+
 static void place_layers(struct placing *placing, uint32_t index)
 {
     const struct bf_disk_plan *plan = &placing->plan.disks[index];
@@ -225,11 +234,13 @@ static void place_layers(struct placing *placing, uint32_t index)
 
         images->image_of[disk] = DEST_NO_IMAGE;
         offer->disks[disk].placed_size_bytes = 0;
-        if (plan->partner == BF_NO_PARTNER || plan->chain_broken)
+        if (plan->partner == BF_NO_PARTNER)
             continue;
         images->image_of[disk] = image_index(placing, plan->partner, layer);
         offer->disks[disk].placed_size_bytes = images->items[images->image_of[disk]].size_bytes;
         offer->disks[disk].stores = true;
+        offer->disks[disk].image =
+            compare(&offer->disks[disk], &images->items[images->image_of[disk]]);
     }
 }
 
@@ -264,6 +275,23 @@ static void place_disk(struct placing *placing, uint32_t index, uint32_t *at)
     }
 }
 
+/* Where both hosts open one image, its bitmaps are where they belong, and must not be removed. */
+static int refuse_shared(const struct placing *placing, struct bf_error *err)
+{
+    const struct bf_offer *offer = &placing->drive->offer;
+
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (placing->drive->images->image_of[i] != DEST_NO_IMAGE &&
+            offer->disks[i].image == BF_SAMENESS_SAME)
+            return bf_error_set(
+                err, BF_E_INVALID,
+                "disk %s is the same image on both sides: its bitmaps are there, and "
+                "nothing has to move",
+                offer->disks[i].name);
+    }
+    return 0;
+}
+
 static int place_all(struct placing *placing, struct bf_error *err)
 {
     struct bf_vm_facts source = {.pauses = true};
@@ -282,7 +310,7 @@ static int place_all(struct placing *placing, struct bf_error *err)
     r = bf_mode_plan_make(&source, &dest, &placing->plan, err);
     for (uint32_t i = 0; r == 0 && i < source.nr_disks; i++)
         place_disk(placing, i, &at);
-    return r;
+    return r < 0 ? r : refuse_shared(placing, err);
 }
 
 void dest_images_place(struct dest_drive *drive)

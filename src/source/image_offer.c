@@ -2,9 +2,10 @@
  * "vda[1]" below it, and so on. */
 #include "images.h"
 
+#include "base/name.h"
 #include "base/text.h"
+#include "facts/facts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,18 +56,20 @@ static bool fill_bitmap(struct bf_offer *offer, uint32_t disk, uint32_t at,
 static bool fill_disk(struct bf_offer_disk *disk, const struct bf_layer *layer, const char *name,
                       uint32_t depth)
 {
-    int r = depth == 0 ? asprintf(&disk->name, "%s", name)
-                       : asprintf(&disk->name, "%s[%u]", name, (unsigned)depth);
+    char layer_name[BF_DISK_NAME_MAX + 1];
+    char identity[BF_FACTS_IDENTITY_MAX_BYTES + 1];
 
-    if (r < 0)
-        disk->name = NULL;
+    if (bf_layer_name_encode(name, depth, layer_name, NULL) == 0)
+        disk->name = strdup(layer_name);
+    bf_image_identity(layer->path, identity);
+    disk->identity = strdup(identity);
     disk->node = strdup("");
     disk->file = strdup(layer->path);
     disk->size_bytes = layer->size_bytes;
     disk->depth = depth;
     disk->content.known = true;
     memcpy(disk->content.sha256, layer->data_sha256, BF_SHA256_BYTES);
-    return disk->name && disk->node && disk->file;
+    return disk->name && disk->identity && disk->node && disk->file;
 }
 
 static bool fill_bitmaps(struct bf_offer *offer, uint32_t disk, struct bf_reader *reader,

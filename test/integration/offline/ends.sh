@@ -117,3 +117,11 @@ fails_with 15 'shut off' order dest wait --for committed "$arriving"
 order source abort "$leaving" >/dev/null
 carried "$a"
 ok "a machine that is shut off does not go to a QEMU"
+
+begin # on shared storage, nothing has to move, and nothing may be removed
+start_off "vda=$a"
+expect_off "vda=$a"
+both_end failed failed
+fails_with 1 'the same image on both sides' order dest wait --for committed "$arriving"
+carried "$a"
+ok "one image on both sides is left alone"
