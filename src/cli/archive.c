@@ -1,21 +1,25 @@
 /* `bitferry archive`: the bitmaps of images into a folder with checksums. */
+#include "archive_chain.h"
+#include "archive_files.h"
 #include "archive_folder.h"
 #include "base/name.h"
 #include "base/text.h"
 #include "carrier/writer.h"
+#include "catalog/checkpoints.h"
 #include "command.h"
 #include "options.h"
 #include "outcome.h"
 #include "output.h"
 #include "target.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_TO, OPT_BITMAP, NR_OPTIONS };
+enum { OPT_TO, OPT_BITMAP, OPT_CHECKPOINTS, NR_OPTIONS };
 
 static const struct bf_option options[NR_OPTIONS] = {
     [OPT_TO] = {.name = "to",
@@ -25,20 +29,17 @@ static const struct bf_option options[NR_OPTIONS] = {
                 .required = true,
                 .help = "the folder to make; it must not exist, or be empty"},
     [OPT_BITMAP] = BF_OPTION_BITMAP,
-};
-
-/* One image, open (and so locked) until the archive is made. */
-struct image {
-    struct bf_target *target;
-    const struct bf_catalog_disk *disk; /* of the target's catalog */
-    size_t first_outcome;
-    size_t nr_outcomes;
+    [OPT_CHECKPOINTS] = {.name = "checkpoints",
+                         .placeholder = "FILE",
+                         .kind = BF_ARGUMENT_FILE,
+                         .help =
+                             "which checkpoints the bitmaps are for, in JSON (the manual says how "
+                             "under *doctor*): kept in the archive, for *serve --since*"},
 };
 
 struct work {
     const struct bf_arguments *args;
-    struct image *images;
-    size_t nr_images;
+    struct bf_archive_images images;
     struct bf_outcomes outcomes;
     struct bf_archive *archive;
     struct bf_manifest manifest;
@@ -46,53 +47,30 @@ struct work {
 
 static void release(struct work *work)
 {
-    for (size_t i = 0; i < work->nr_images; i++)
-        bf_target_free(work->images[i].target);
-    free(work->images);
+    bf_archive_images_release(&work->images);
     bf_outcomes_release(&work->outcomes);
     bf_manifest_release(&work->manifest);
     if (work->archive)
         bf_archive_free(work->archive);
 }
 
-static int choose_bitmaps(struct work *work, struct image *image, struct bf_error *err)
+static int choose_bitmaps(struct work *work, struct bf_archive_image *image, struct bf_error *err)
 {
     int ret = 0;
 
     image->first_outcome = work->outcomes.nr_items;
-    for (size_t i = 0; ret == 0 && i < image->disk->nr_bitmaps; i++) {
-        const struct bf_catalog_bitmap *bitmap = &image->disk->bitmaps[i];
+    for (size_t i = 0; ret == 0 && i < image->disk.nr_bitmaps; i++) {
+        const struct bf_catalog_bitmap *bitmap = &image->disk.bitmaps[i];
         struct bf_outcome *outcome;
 
         if (!bf_option_selects(work->args, OPT_BITMAP, bitmap->name))
             continue;
-        ret = bf_outcomes_add(&work->outcomes, image->disk, bitmap, &outcome, err);
+        ret = bf_outcomes_add(&work->outcomes, &image->disk, bitmap, &outcome, err);
         if (ret == 0)
             ret = bf_outcome_drop_unusable(outcome, err);
     }
     image->nr_outcomes = work->outcomes.nr_items - image->first_outcome;
     return ret;
-}
-
-static int open_image(struct work *work, const char *path, struct bf_error *err)
-{
-    struct bf_target_options target_options = {.args = work->args};
-    struct image *image = &work->images[work->nr_images];
-    int ret = bf_target_open(path, &target_options, &image->target, err);
-
-    if (ret < 0)
-        return ret;
-    work->nr_images++;
-    if (bf_target_kind(image->target) != BF_TARGET_IMAGE)
-        return bf_error_set(err, BF_E_USAGE, "'%s' is not a qcow2 image", path);
-    image->disk = &bf_target_catalog(image->target)->disks[0];
-    for (size_t i = 0; i + 1 < work->nr_images; i++) {
-        if (strcmp(work->images[i].disk->name, image->disk->name) == 0)
-            return bf_error_set(err, BF_E_USAGE,
-                                "two images are named '%s': archive them in two folders",
-                                image->disk->name);
-    }
-    return choose_bitmaps(work, image, err);
 }
 
 static int check_choice(const struct work *work, struct bf_error *err)
@@ -117,16 +95,37 @@ static int open_images(struct work *work, struct bf_error *err)
 {
     int ret = 0;
 
-    work->images = calloc(work->args->nr_operands, sizeof *work->images);
-    if (!work->images)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     for (size_t i = 0; ret == 0 && i < work->args->nr_operands; i++)
-        ret = open_image(work, work->args->operands[i], err);
+        ret = bf_archive_images_add(&work->images, work->args, work->args->operands[i], err);
+    for (size_t i = 0; ret == 0 && i < work->images.nr_items; i++)
+        ret = choose_bitmaps(work, work->images.items[i], err);
     return ret == 0 ? check_choice(work, err) : ret;
 }
 
-static int copy_bitmap(struct image *image, struct bf_writer *writer, struct bf_outcome *outcome,
-                       struct bf_error *err)
+static int read_checkpoints(struct work *work, struct bf_error *err)
+{
+    const char *path = bf_option_value(work->args, OPT_CHECKPOINTS);
+    BF_CLEANUP(bf_freep) char *text = NULL;
+    size_t nr_bytes = 0;
+    int ret;
+
+    if (!path)
+        return 0;
+    ret = bf_file_read(AT_FDCWD, path, BF_CHECKPOINTS_JSON_MAX_BYTES, &text, &nr_bytes, err);
+    if (ret < 0)
+        return ret;
+    ret = bf_checkpoints_parse(text, nr_bytes, &work->manifest.checkpoints, err);
+    return ret < 0 ? bf_error_prefix(err, "%.300s", path) : 0;
+}
+
+/* The name that the target itself has for it. */
+static const char *there(const struct bf_archive_image *image)
+{
+    return bf_target_catalog(image->target)->disks[0].name;
+}
+
+static int copy_bitmap(struct bf_archive_image *image, struct bf_writer *writer,
+                       struct bf_outcome *outcome, struct bf_error *err)
 {
     struct bf_target_copy copy = {
         .bitmap = outcome->source->name,
@@ -134,7 +133,7 @@ static int copy_bitmap(struct image *image, struct bf_writer *writer, struct bf_
                  .granularity_bytes = outcome->source->granularity_bytes,
                  .recording = outcome->source->recording},
     };
-    int ret = bf_target_copy(image->target, image->disk->name, writer, &copy, 1, err);
+    int ret = bf_target_copy(image->target, there(image), writer, &copy, 1, err);
 
     outcome->summary = copy.summary;
     outcome->has_summary = ret == 0;
@@ -143,7 +142,7 @@ static int copy_bitmap(struct image *image, struct bf_writer *writer, struct bf_
     return ret;
 }
 
-static int fill_carrier(struct work *work, struct image *image, struct bf_writer *writer,
+static int fill_carrier(struct work *work, struct bf_archive_image *image, struct bf_writer *writer,
                         struct bf_error *err)
 {
     int ret = 0;
@@ -157,30 +156,31 @@ static int fill_carrier(struct work *work, struct image *image, struct bf_writer
     return ret == 0 ? bf_writer_finish(writer, err) : ret;
 }
 
-static int write_carrier(struct work *work, struct image *image, struct bf_error *err)
+static int write_carrier(struct work *work, struct bf_archive_image *image, struct bf_error *err)
 {
     BF_CLEANUP(bf_writer_freep) struct bf_writer *writer = NULL;
     BF_CLEANUP(bf_freep) char *name = NULL;
     BF_CLEANUP(bf_fd_closep) int fd = -1;
     int ret;
 
-    if (asprintf(&name, "%s.carrier.qcow2", image->disk->name) < 0)
+    if (asprintf(&name, "%s.carrier.qcow2", image->name) < 0)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     if (strlen(name) > NAME_MAX)
         return bf_error_set(err, BF_E_LIMIT, "the name of disk '%s' is too long for a file",
-                            image->disk->name);
+                            image->name);
     ret = bf_archive_create(work->archive, name, &fd, err);
     if (ret == 0)
-        ret = bf_writer_new(fd, name, image->disk->virtual_size_bytes, &writer, err);
+        ret = bf_writer_new(fd, name, image->disk.virtual_size_bytes, &writer, err);
     if (ret == 0)
         ret = fill_carrier(work, image, writer, err);
     if (ret == 0)
-        ret = bf_archive_enter(work->archive, name, image->disk->name, &work->manifest, err);
+        ret = bf_archive_enter(work->archive, name, image->name, &work->manifest, err);
     return ret;
 }
 
 /* Into the manifest: what was archived, with its digest, and what was not, with the reason. */
-static int enter_bitmaps(struct work *work, const struct image *image, struct bf_error *err)
+static int enter_bitmaps(struct work *work, const struct bf_archive_image *image,
+                         struct bf_error *err)
 {
     struct bf_catalog_disk *disk =
         &work->manifest.catalog.disks[work->manifest.catalog.nr_disks - 1];
@@ -197,7 +197,7 @@ static int enter_bitmaps(struct work *work, const struct image *image, struct bf
     return ret;
 }
 
-static bool has_kept(const struct work *work, const struct image *image)
+static bool has_kept(const struct work *work, const struct bf_archive_image *image)
 {
     for (size_t i = 0; i < image->nr_outcomes; i++) {
         if (work->outcomes.items[image->first_outcome + i].kind != BF_OUTCOME_DROPPED)
@@ -206,14 +206,14 @@ static bool has_kept(const struct work *work, const struct image *image)
     return false;
 }
 
-static int archive_image(struct work *work, struct image *image, struct bf_error *err)
+static int archive_image(struct work *work, struct bf_archive_image *image, struct bf_error *err)
 {
     struct bf_catalog_disk *disk;
-    int ret = bf_catalog_add_disk(&work->manifest.catalog, image->disk->name,
-                                  image->disk->virtual_size_bytes, &disk, err);
+    int ret = bf_catalog_add_disk(&work->manifest.catalog, image->name,
+                                  image->disk.virtual_size_bytes, &disk, err);
 
-    if (ret == 0 && image->disk->note) {
-        disk->note = strdup(image->disk->note);
+    if (ret == 0 && image->disk.note) {
+        disk->note = strdup(image->disk.note);
         if (!disk->note)
             ret = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     }
@@ -239,8 +239,8 @@ static int make_archive(struct work *work, struct bf_error *err)
 {
     int ret = describe_origin(&work->manifest, err);
 
-    for (size_t i = 0; ret == 0 && i < work->nr_images; i++)
-        ret = archive_image(work, &work->images[i], err);
+    for (size_t i = 0; ret == 0 && i < work->images.nr_items; i++)
+        ret = archive_image(work, work->images.items[i], err);
     return ret == 0 ? bf_archive_publish(work->archive, &work->manifest, err) : ret;
 }
 
@@ -267,6 +267,8 @@ static int run(const struct bf_arguments *args, struct bf_error *err)
     int ret = open_images(&work, err);
 
     if (ret == 0)
+        ret = read_checkpoints(&work, err);
+    if (ret == 0)
         ret = bf_archive_new(bf_option_value(args, OPT_TO), &work.archive, err);
     if (ret == 0 && bf_outcomes_count_kept(&work.outcomes) > 0)
         ret = make_archive(&work, err);
@@ -289,6 +291,10 @@ const struct bf_command bf_archive_command = {
         "that "
         "only holds bitmaps), a manifest (_manifest.pb_, and for people _manifest.json_) and "
         "_SHA256SUMS_ for all of them.  The folder is there as a whole or not at all.\n"
+        "\n"
+        "Where an image stands on others, theirs are archived too: _NAME[1]_ is the image below, "
+        "and "
+        "so on.  A checkpoint needs the bitmaps of all images that were written since.\n"
         "\n"
         "An image in use is refused (exit code 11).  Inconsistent bitmaps are dropped: listed with "
         "the reason, the consequence and the remedy, and told by the exit code (3: some, 4: none "

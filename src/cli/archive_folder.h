@@ -34,6 +34,9 @@ int bf_archive_enter(struct bf_archive *archive, const char *name, const char *d
 int bf_archive_publish(struct bf_archive *archive, const struct bf_manifest *manifest,
                        struct bf_error *err);
 
+/** Is there a manifest in it? */
+bool bf_is_archive(const char *folder);
+
 /** Read the manifest of an archive and check every file.  Errors: NOT_FOUND if it is no archive;
  *  DIGEST_MISMATCH and IMAGE_CORRUPT, which name the file, if it is damaged; VERSION; IO. */
 int bf_archive_verify(const char *folder, struct bf_manifest *ret_manifest, struct bf_error *err);

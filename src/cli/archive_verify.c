@@ -122,6 +122,13 @@ static enum bf_code as_damage(enum bf_code code)
     return code;
 }
 
+bool bf_is_archive(const char *folder)
+{
+    BF_CLEANUP(bf_freep) char *path = NULL;
+
+    return asprintf(&path, "%s/%s", folder, BF_ARCHIVE_MANIFEST) >= 0 && access(path, F_OK) == 0;
+}
+
 int bf_archive_verify(const char *path, struct bf_manifest *ret_manifest, struct bf_error *err)
 {
     BF_CLEANUP(bf_manifest_release) struct bf_manifest manifest = {0};

@@ -5,10 +5,10 @@
 #include "options.h"
 #include "output.h"
 #include "serve_command.h"
+#include "serve_parameters.h"
+#include "since.h"
 #include "target.h"
-#include "target_image.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -23,6 +23,8 @@ enum {
     OPT_ALLOW_PLAIN,
     OPT_NAME,
     OPT_BITMAP,
+    OPT_SINCE,
+    OPT_CHECKPOINTS,
     OPT_RUN,
     OPT_NBDKIT,
     NR_OPTIONS,
@@ -64,6 +66,17 @@ static const struct bf_option options[NR_OPTIONS] = {
                     .kind = BF_ARGUMENT_TEXT,
                     .repeatable = true,
                     .help = "serve only this bitmap"},
+    [OPT_SINCE] = {.name = "since",
+                   .placeholder = "CHECKPOINT",
+                   .kind = BF_ARGUMENT_TEXT,
+                   .help = "serve one bitmap a disk, named so: all that changed since then, out of "
+                           "as many bitmaps as that takes"},
+    [OPT_CHECKPOINTS] = {.name = "checkpoints",
+                         .placeholder = "FILE",
+                         .kind = BF_ARGUMENT_FILE,
+                         .help = "with *--since*: which checkpoints there are, in JSON (the manual "
+                                 "says how under *doctor*); without it, what the archive knows, or "
+                                 "each name of a bitmap is one that is enough by itself"},
     [OPT_RUN] = {.name = "run",
                  .placeholder = "COMMAND",
                  .kind = BF_ARGUMENT_COMMAND,
@@ -81,6 +94,11 @@ static const char description[] =
     "--merge*. A third, _DISK_, holds the packed bits of all of its bitmaps; *pull* reads "
     "them through one connection there. The default export is an index that *inspect*, *pull* and "
     "*verify* read. Nothing can be written.\n\n"
+    "With *--since* each disk has the one export that a backup tool needs, _DISK/CHECKPOINT_ (and "
+    "_.qcow2_): the union of all links from the checkpoint on, and of all images of a chain. A "
+    "disk "
+    "for which a part is missing is left out and said so by name: its next backup is a full "
+    "one.\n\n"
     "The URI is printed when the server is ready, which runs until it gets SIGINT or SIGTERM. "
     "Without options it listens on a Unix socket that only the same user can open. On TCP "
     "without TLS it listens on loopback addresses only, unless *--allow-plain* is given: bitmaps "
@@ -96,7 +114,10 @@ static const char examples[] =
     "What can be had from this image over NBD?\n"
     "bitferry serve vda.qcow2 vdb.qcow2 --listen host.example --tls-certificates "
     "/etc/pki/bitferry\n"
-    "Serve the bitmaps of two disks to clients that can show a certificate.\n";
+    "Serve the bitmaps of two disks to clients that can show a certificate.\n"
+    "bitferry serve /backup/monday --since week40 --run 'qemu-img bitmap --add --merge week40 -b "
+    "\"nbd+unix:///vda/week40.qcow2?socket=$unixsocket\" -F qcow2 vda.qcow2 since-week40'\n"
+    "What changed since a checkpoint, out of an archive and into an image.\n";
 
 /* Open each operand once, so that what is wrong with it is said by us and with the right exit code.
  */
@@ -123,69 +144,6 @@ static int check_operands(const struct bf_arguments *args, struct bf_error *err)
         ret = bf_error_set(err, BF_E_USAGE, "serve: give --name once for each of the %zu images",
                            args->nr_operands);
     return ret;
-}
-
-/* image=DISK=/PATH or dir=/PATH */
-static char *make_parameter(const struct bf_arguments *args, size_t index, struct bf_error *err)
-{
-    const struct bf_option_values *names = &args->options[OPT_NAME];
-    BF_CLEANUP(bf_freep) char *path = realpath(args->operands[index], NULL);
-    char disk[256];
-    char *parameter = NULL;
-    DIR *folder;
-
-    if (!path) {
-        (void)bf_error_set_errno(err, errno, "%s", args->operands[index]);
-        return NULL;
-    }
-    folder = opendir(path);
-    if (folder) {
-        (void)closedir(folder);
-        if (asprintf(&parameter, "dir=%s", path) >= 0)
-            return parameter;
-    } else {
-        bf_disk_name_of_path(args->operands[index], disk);
-        if (asprintf(&parameter, "image=%s=%s", names->given ? names->values[index] : disk, path) >=
-            0)
-            return parameter;
-    }
-    (void)bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    return NULL;
-}
-
-struct parameters {
-    char **texts;
-    size_t nr_texts;
-};
-
-static void release_parameters(struct parameters *parameters)
-{
-    for (size_t i = 0; i < parameters->nr_texts; i++)
-        free(parameters->texts[i]);
-    free(parameters->texts);
-}
-
-static int make_parameters(const struct bf_arguments *args, struct parameters *parameters,
-                           struct bf_error *err)
-{
-    const struct bf_option_values *bitmaps = &args->options[OPT_BITMAP];
-    size_t max = args->nr_operands + bitmaps->nr_values;
-
-    parameters->texts = calloc(max, sizeof *parameters->texts);
-    if (!parameters->texts)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < max; i++) {
-        char *text = NULL;
-
-        if (i < args->nr_operands)
-            text = make_parameter(args, i, err);
-        else if (asprintf(&text, "bitmap=%s", bitmaps->values[i - args->nr_operands]) < 0)
-            text = NULL;
-        if (!text)
-            return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-        parameters->texts[parameters->nr_texts++] = text;
-    }
-    return 0;
 }
 
 static int open_listener(const struct bf_arguments *args, struct bf_listener **ret_listener,
@@ -279,19 +237,41 @@ static int serve(const struct bf_arguments *args, const struct bf_listener *list
     return ret;
 }
 
+static int prepare(const struct bf_arguments *args, struct bf_since **ret_since,
+                   struct bf_error *err)
+{
+    struct bf_since_request request = {
+        .args = args,
+        .checkpoint = bf_option_value(args, OPT_SINCE),
+        .checkpoints = bf_option_value(args, OPT_CHECKPOINTS),
+    };
+
+    if (!request.checkpoint && request.checkpoints)
+        return bf_error_set(err, BF_E_USAGE, "serve: --checkpoints goes with --since");
+    if (!request.checkpoint)
+        return check_operands(args, err);
+    if (bf_option_given(args, OPT_NAME) || bf_option_given(args, OPT_BITMAP))
+        return bf_error_set(err, BF_E_USAGE,
+                            "serve: --since chooses the bitmaps; name a disk as NAME=IMAGE");
+    return bf_since_open(&request, ret_since, err);
+}
+
 static int run(const struct bf_arguments *args, struct bf_error *err)
 {
     BF_CLEANUP(bf_listener_closep) struct bf_listener *listener = NULL;
-    BF_CLEANUP(release_parameters) struct parameters parameters = {0};
+    BF_CLEANUP(bf_serve_parameters_release) struct bf_serve_parameters parameters = {0};
     struct bf_nbdkit nbdkit;
     struct bf_nbdkit_request request = {
         .nbdkit = bf_option_value(args, OPT_NBDKIT),
         .tls_certificates = bf_option_value(args, OPT_TLS),
     };
-    int ret = check_operands(args, err);
+    BF_CLEANUP(bf_since_freep) struct bf_since *since = NULL;
+    int ret = prepare(args, &since, err);
 
     if (ret == 0)
-        ret = make_parameters(args, &parameters, err);
+        ret = since ? bf_serve_parameters_of_folder(bf_since_folder(since), &parameters, err)
+                    : bf_serve_parameters_of_operands(args, &args->options[OPT_NAME],
+                                                      &args->options[OPT_BITMAP], &parameters, err);
     if (ret == 0)
         ret = open_listener(args, &listener, err);
     if (ret < 0)

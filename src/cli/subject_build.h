@@ -38,7 +38,7 @@ int bf_subject_image_chain(const char *path, struct bf_subject_disk *disk, struc
 int bf_subject_socket(const char *socket, const json_t *disks, struct bf_subject *subject,
                       struct bf_error *err);
 
-/** From the file, or by the names of the bitmaps. */
+/** From the file, or what an archive knew, or by the names of the bitmaps. */
 int bf_subject_find_checkpoints(const char *file, struct bf_subject *subject, struct bf_error *err);
 
 #endif

@@ -75,5 +75,7 @@ static int take_names(struct bf_subject *subject, struct bf_error *err)
 
 int bf_subject_find_checkpoints(const char *file, struct bf_subject *subject, struct bf_error *err)
 {
-    return file ? read_file(file, subject, err) : take_names(subject, err);
+    if (file)
+        return read_file(file, subject, err);
+    return subject->origin == BF_SUBJECT_BY_FILE ? 0 : take_names(subject, err);
 }

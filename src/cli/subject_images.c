@@ -1,4 +1,5 @@
 /* What is at rest: images of a VM that is shut off, archives, and what a bitferry server offers. */
+#include "archive_folder.h"
 #include "attach/image_chain.h"
 #include "base/name.h"
 #include "carrier/describe.h"
@@ -104,6 +105,49 @@ static int subject_image(const char *text, struct bf_subject *subject, struct bf
 
 /* --- archives and servers --- */
 
+static struct bf_subject_disk *find_disk(struct bf_subject *subject, const char *name)
+{
+    for (size_t i = 0; i < subject->nr_disks; i++) {
+        if (strcmp(subject->disks[i].name, name) == 0)
+            return &subject->disks[i];
+    }
+    return NULL;
+}
+
+/* "vda[1]" is the image below "vda" (base/name.h).  One without bitmaps may not be listed, but
+ * stands in the chain. */
+static int target_disk(const char *text, const struct bf_catalog_disk *from,
+                       struct bf_subject *subject, struct bf_error *err)
+{
+    char name[BF_DISK_NAME_MAX + 1];
+    size_t depth = bf_layer_name_decode(from->name, name);
+    struct bf_subject_disk *disk = depth > 0 ? find_disk(subject, name) : NULL;
+    struct bf_catalog_disk *layer = NULL;
+    int r = disk ? 0 : bf_subject_add_disk(subject, name, &disk, err);
+
+    while (r == 0 && disk->layers.nr_disks <= depth)
+        r = bf_subject_add_layer(disk, "", text, from->virtual_size_bytes, &layer, err);
+    if (r == 0 && layer)
+        r = copy_bitmaps(from, layer, err);
+    for (size_t i = 0; r == 0 && i < disk->layers.nr_disks; i++)
+        disk->images[i].can_store = true;
+    return r;
+}
+
+static int target_checkpoints(const char *folder, struct bf_subject *subject, struct bf_error *err)
+{
+    BF_CLEANUP(bf_manifest_release) struct bf_manifest manifest = {0};
+    int r = bf_archive_verify(folder, &manifest, err);
+
+    if (r < 0 || manifest.checkpoints.nr_items == 0)
+        return r;
+    bf_checkpoints_release(&subject->checkpoints);
+    subject->checkpoints = manifest.checkpoints;
+    manifest.checkpoints = (struct bf_checkpoints){.nr_items = 0};
+    subject->origin = BF_SUBJECT_BY_FILE;
+    return 0;
+}
+
 static int subject_target(const struct bf_subject_request *request, const char *text,
                           struct bf_subject *subject, struct bf_error *err)
 {
@@ -117,19 +161,10 @@ static int subject_target(const struct bf_subject_request *request, const char *
 
     if (r == 0)
         r = bf_target_summarize(target, err);
-    for (size_t i = 0; r == 0 && i < bf_target_catalog(target)->nr_disks; i++) {
-        const struct bf_catalog_disk *from = &bf_target_catalog(target)->disks[i];
-        struct bf_subject_disk *disk;
-        struct bf_catalog_disk *layer;
-
-        r = bf_subject_add_disk(subject, from->name, &disk, err);
-        if (r == 0)
-            r = bf_subject_add_layer(disk, "", text, from->virtual_size_bytes, &layer, err);
-        if (r == 0)
-            r = copy_bitmaps(from, layer, err);
-        if (r == 0)
-            disk->images[0].can_store = true;
-    }
+    for (size_t i = 0; r == 0 && i < bf_target_catalog(target)->nr_disks; i++)
+        r = target_disk(text, &bf_target_catalog(target)->disks[i], subject, err);
+    if (r == 0 && bf_is_archive(text))
+        r = target_checkpoints(text, subject, err);
     return r;
 }
 

@@ -103,13 +103,6 @@ static int add_archive(struct bf_image_set *set, const char *folder, struct bf_c
     return ret;
 }
 
-static bool is_archive(const char *folder)
-{
-    BF_CLEANUP(bf_freep) char *path = NULL;
-
-    return asprintf(&path, "%s/%s", folder, BF_ARCHIVE_MANIFEST) >= 0 && access(path, F_OK) == 0;
-}
-
 const struct bf_target_source_ops bf_folder_source_ops = {
     .kind = BF_TARGET_FOLDER,
     .bits = bf_image_set_bits,
@@ -125,7 +118,7 @@ int bf_folder_source_open(const char *text, const struct bf_target_options *opti
 
     if (!set)
         return -ENOMEM;
-    if (is_archive(text))
+    if (bf_is_archive(text))
         ret = add_archive(set, text, catalog, err);
     else
         ret = add_all(set, text, options->force_share, catalog, err);

@@ -1,8 +1,10 @@
 /** `bitferry verify`: does one bitmap cover another? */
+#include "archive_folder.h"
 #include "commands.h"
 #include "options.h"
 #include "output.h"
 #include "target.h"
+#include "verify_archive.h"
 #include "verify_compare.h"
 #include "verify_report.h"
 
@@ -45,6 +47,10 @@ static const char description[] =
     "of the two is inconsistent). Granularities and disk sizes may differ.\n\n"
     "The exit status is 0 if all are equal or superset, 14 if any is *missing*, else 3 or 4 if "
     "some or all could not be compared.\n\n"
+    "An archive alone (see *archive*) is proven: every file against its checksum, and every "
+    "bitmap's bits against the digest in the manifest. The exit status is 14 if anything is not "
+    "what "
+    "was put there.\n\n"
     "With *--json*: {\"schema\": 1, \"covered\", \"bitmaps\": [{\"disk\", \"bitmap\", "
     "\"candidate_disk\", \"candidate_bitmap\", \"result\", \"missing_bytes\", \"extra_bytes\", "
     "\"nr_missing_ranges\", \"missing\": [{\"offset_bytes\", \"length_bytes\"}]}]}; at most "
@@ -54,7 +60,9 @@ static const char examples[] =
     "bitferry verify nbd://source.example/ copy.qcow2\n"
     "Do the bitmaps of the copy cover those of the source?\n"
     "bitferry verify before.qcow2 after.qcow2 --bitmap monday --as monday-restored\n"
-    "Compare two bitmaps of different names.\n";
+    "Compare two bitmaps of different names.\n"
+    "bitferry verify /backup/monday\n"
+    "Is the archive still what it was?\n";
 
 static int open_target(const struct bf_arguments *args, const char *text,
                        struct bf_target **ret_target, struct bf_error *err)
@@ -102,7 +110,7 @@ static int report(const struct bf_arguments *args, const struct bf_verify_result
     return ret < 0 ? ret : bf_verify_exit(results);
 }
 
-static int run(const struct bf_arguments *args, struct bf_error *err)
+static int compare(const struct bf_arguments *args, struct bf_error *err)
 {
     BF_CLEANUP(bf_target_freep) struct bf_target *reference = NULL;
     BF_CLEANUP(bf_target_freep) struct bf_target *candidate = NULL;
@@ -128,12 +136,25 @@ static int run(const struct bf_arguments *args, struct bf_error *err)
     return ret < 0 ? ret : report(args, &results, err);
 }
 
+static int run(const struct bf_arguments *args, struct bf_error *err)
+{
+    if (args->nr_operands == 2)
+        return compare(args, err);
+    if (!bf_is_archive(args->operands[0]))
+        return bf_error_set(
+            err, BF_E_USAGE,
+            "verify: '%.300s' is no archive, so it needs another one to be compared "
+            "with: verify A B",
+            args->operands[0]);
+    return bf_verify_archive(args, args->operands[0], err);
+}
+
 const struct bf_command bf_verify_command = {
     .name = "verify",
-    .summary = "Tell whether the bitmaps of B cover those of A",
-    .operands = "A B",
+    .summary = "Tell whether the bitmaps of B cover those of A, or prove an archive",
+    .operands = "A [B]",
     .operand_kind = BF_ARGUMENT_FILE,
-    .min_operands = 2,
+    .min_operands = 1,
     .max_operands = 2,
     .options = options,
     .nr_options = NR_OPTIONS,

@@ -9,6 +9,7 @@ bf_integration_test(cli_documents)
 # pull, archive and restore
 bf_integration_test(cli_pull)
 bf_integration_test(cli_pull_faults)
+bf_integration_test(cli_since TIMEOUT 120)
 bf_integration_test(cli_archive)
 
 include(${CMAKE_CURRENT_LIST_DIR}/hosts/migrate.cmake)
