@@ -21,9 +21,9 @@ struct bf_manifest {
     struct bf_catalog catalog;
     struct bf_manifest_file *files;
     size_t nr_files;
-    int64_t created_unix_s; /* 0..BF_MANIFEST_TIME_MAX_S */
-    char *creator;          /* "bitferry 0.1.0"; NULL: not known */
-    char *host;             /* NULL: not known */
+    int64_t created_unix_s;            /* 0..BF_MANIFEST_TIME_MAX_S */
+    char *creator;                     /* "bitferry 0.1.0"; NULL: not known */
+    char *host;                        /* NULL: not known */
     struct bf_checkpoints checkpoints; /* settled; none: nobody has told */
 };
 
@@ -63,7 +63,8 @@ int bf_manifest_unpack(const uint8_t *bytes, size_t nr_bytes, struct bf_manifest
                        struct bf_error *err);
 
 /** The catalog's JSON and beside it "created" (ISO 8601, UTC), "creator"?, "host"? and
- *  "files": [{"name", "disk", "size_bytes", "sha256"}], "checkpoints"? (catalog/checkpoints.h).  NULL on NO_MEMORY. */
+ *  "files": [{"name", "disk", "size_bytes", "sha256"}], "checkpoints"? (catalog/checkpoints.h).
+ * NULL on NO_MEMORY. */
 json_t *bf_manifest_to_json(const struct bf_manifest *manifest, struct bf_error *err);
 
 #endif
