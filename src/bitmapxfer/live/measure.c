@@ -53,10 +53,13 @@ static void read_state(struct bf_live_measure *measure, const json_t *node, cons
         measure->summary.nr_dirty_bits = number_of(bitmap, "count") / granularity_bytes;
 }
 
+static const char digest_command[] = "x-debug-block-dirty-bitmap-sha256";
+
 /* QEMU would give one for an inconsistent bitmap too, which means nothing. */
 static bool wants_digest(const struct measure_op *measure_op, const struct bf_live_measure *measure)
 {
-    if (measure_op->digests == BF_LIVE_COUNTS || !measure->found || measure->inconsistent)
+    if (measure_op->digests == BF_LIVE_COUNTS || !measure->found || measure->inconsistent ||
+        measure->no_digests)
         return false;
     return measure_op->digests == BF_LIVE_DIGESTS || !measure->recording;
 }
@@ -75,7 +78,7 @@ static void ask_on(struct measure_op *measure_op)
         return;
     }
     place = &measure_op->places[measure_op->current];
-    bf_live_op_call(&measure_op->op, "x-debug-block-dirty-bitmap-sha256",
+    bf_live_op_call(&measure_op->op, digest_command,
                     json_pack("{s:s, s:s}", "node", place->node, "name", place->name), on_digest);
 }
 
@@ -108,8 +111,18 @@ static void on_nodes(struct bf_live_op *op, const json_t *nodes, const struct bf
         const json_t *node = bf_live_nodes_find(nodes, NULL, place->node);
 
         read_state(&measure_op->measures[i], node, bf_live_node_bitmap(node, place->name));
+        measure_op->measures[i].no_digests = !bf_qmp_has_command(op->live->qmp, digest_command);
     }
     ask_on(measure_op);
+}
+
+bool bf_live_measure_is(const struct bf_live_measure *measure, const struct bf_summary *wanted)
+{
+    if (!measure->found || measure->inconsistent)
+        return false;
+    if (measure->digested)
+        return bf_summary_equal(&measure->summary, wanted);
+    return measure->no_digests && measure->summary.nr_dirty_bits == wanted->nr_dirty_bits;
 }
 
 static bool copy_places(struct measure_op *measure_op, const struct bf_live_place *places,

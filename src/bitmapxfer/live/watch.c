@@ -182,6 +182,20 @@ static void on_graph(void *ctx, const json_t *result, const struct bf_error *err
     end_answer(watch);
 }
 
+/* Without the command (an x- command may go) the job's name tells. */
+static void look_at_graph(struct bf_live_watch *watch)
+{
+    static const char command[] = "x-debug-query-block-graph";
+
+    if (bf_qmp_has_command(watch->live->qmp, command)) {
+        ask(watch, command, on_graph);
+        return;
+    }
+    bf_live_mirrors_map(watch, watch->unknown, NULL);
+    json_decref(watch->unknown);
+    watch->unknown = NULL;
+}
+
 static void on_jobs(void *ctx, const json_t *result, const struct bf_error *err)
 {
     struct bf_live_watch *watch = ctx;
@@ -191,7 +205,7 @@ static void on_jobs(void *ctx, const json_t *result, const struct bf_error *err)
         if (bf_live_mirrors_look(watch, result) && !watch->freed) {
             json_decref(watch->unknown);
             watch->unknown = json_incref((json_t *)result);
-            ask(watch, "x-debug-query-block-graph", on_graph);
+            look_at_graph(watch);
         }
     }
     end_answer(watch);

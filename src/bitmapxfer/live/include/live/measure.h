@@ -12,7 +12,8 @@ struct bf_live_place {
 
 struct bf_live_measure {
     bool found;
-    bool digested; /* @summary holds; never for an inconsistent one */
+    bool digested;   /* @summary holds; never for an inconsistent one */
+    bool no_digests; /* this QEMU gives none (an x- command may go): only the count holds */
     bool recording;
     bool persistent;
     bool busy;
@@ -36,5 +37,9 @@ enum bf_live_digests { BF_LIVE_COUNTS, BF_LIVE_DIGESTS_OF_FROZEN, BF_LIVE_DIGEST
 int bf_live_measure(struct bf_live *live, const struct bf_live_place *places, uint32_t nr_places,
                     enum bf_live_digests digests, uint64_t deadline_ms, bf_live_measure_fn done,
                     void *ctx, struct bf_error *err);
+
+/** Is it @wanted, in count and digest?  Where QEMU gives no digests the count must do: it says
+ *  enough of a bitmap that QEMU has merged from one that was checked, and that does not record. */
+bool bf_live_measure_is(const struct bf_live_measure *measure, const struct bf_summary *wanted);
 
 #endif
