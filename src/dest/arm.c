@@ -70,6 +70,22 @@ static bool is_written_through(const json_t *exports, const json_t *graph, const
     return false;
 }
 
+/* A QEMU that tells nothing of its graph (an x- command may go): only exports of the node itself.
+ */
+static bool is_exported(const json_t *exports, const char *node)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(exports, i, item)
+    {
+        if (strcmp(text_of(item, "node-name"), node) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* @graph may be NULL. */
 static void judge_exports(struct dest_drive *drive, const json_t *graph)
 {
     const struct bf_offer *offer = &drive->offer;
@@ -78,7 +94,8 @@ static void judge_exports(struct dest_drive *drive, const json_t *graph)
         const char *node = dest_node_of(drive, i);
 
         if (offer->states[i].drop != BF_DROP_NONE || !offer->states[i].recording ||
-            is_written_through(drive->exports_seen, graph, node))
+            (graph ? is_written_through(drive->exports_seen, graph, node)
+                   : is_exported(drive->exports_seen, node)))
             continue;
         bf_log(BF_LOG_WARNING,
                "move %s: no NBD export of this QEMU writes through node '%s': a tracker there "
@@ -167,6 +184,15 @@ static bool ask(struct dest_drive *drive, const char *command, bf_qmp_reply_fn r
     return true;
 }
 
+static const char graph_command[] = "x-debug-query-block-graph";
+
+static bool has_no_graph(const struct dest_drive *drive)
+{
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+
+    return live && !bf_qmp_has_command(bf_live_qmp(live), graph_command);
+}
+
 static void on_graph(void *ctx, const json_t *graph, const struct bf_error *err)
 {
     struct dest_drive *drive = ctx;
@@ -191,8 +217,12 @@ static void on_exports(void *ctx, const json_t *exports, const struct bf_error *
         return;
     forget_exports(drive);
     drive->exports_seen = err ? NULL : json_deep_copy(exports);
-    if (!drive->exports_seen || !ask(drive, "x-debug-query-block-graph", on_graph))
+    if (drive->exports_seen && has_no_graph(drive)) {
+        judge_exports(drive, NULL);
+        add_trackers(drive);
+    } else if (!drive->exports_seen || !ask(drive, graph_command, on_graph)) {
         dest_repeat(drive);
+    }
 }
 
 void dest_arm(struct dest_drive *drive)

@@ -182,12 +182,12 @@ static void look_at_names(struct dest_drive *drive)
 static bool is_expected(const struct bf_live_measure *measure, const struct bf_known *loaded,
                         const struct bf_known *announced, const struct bf_offer_disk *disk)
 {
-    if (!measure->found || !measure->digested || measure->recording)
+    if (measure->recording)
         return false;
     if (loaded->known)
-        return bf_summary_equal(&loaded->summary, &measure->summary);
+        return bf_live_measure_is(measure, &loaded->summary);
     return announced->known && disk->size_bytes == disk->placed_size_bytes &&
-           bf_summary_equal(&announced->summary, &measure->summary);
+           bf_live_measure_is(measure, &announced->summary);
 }
 
 static void note_delta(struct dest_drive *drive, uint32_t disk, bool is_there)

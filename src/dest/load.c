@@ -45,8 +45,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
         if (!is_to_load(drive, i))
             continue;
         measure = &measures[at++];
-        if (!measure->found || !measure->digested ||
-            !bf_summary_equal(&measure->summary, &written(drive, i)->summary))
+        if (!bf_live_measure_is(measure, &written(drive, i)->summary))
             dest_drop_item(drive, i,
                            measure->found ? BF_DROP_DIGEST_MISMATCH : BF_DROP_LOAD_REFUSED);
     }

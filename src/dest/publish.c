@@ -223,12 +223,13 @@ static enum bf_drop judge(const struct dest_drive *drive, uint32_t index,
 
     if (!measure->found)
         return BF_DROP_COMMIT_LOST;
-    if (!measure->digested || measure->inconsistent || measure->recording != recording)
+    if (!(measure->digested || measure->no_digests) || measure->inconsistent ||
+        measure->recording != recording)
         return BF_DROP_READ_BACK_FAILED;
     if (!wanted->known)
         return BF_DROP_NONE;
     if (measure->summary.nr_dirty_bits < wanted->summary.nr_dirty_bits ||
-        (!recording && !bf_summary_equal(&measure->summary, &wanted->summary)))
+        (!recording && !bf_live_measure_is(measure, &wanted->summary)))
         return BF_DROP_READ_BACK_FAILED;
     return BF_DROP_NONE;
 }

@@ -282,6 +282,12 @@ int source_measure_own(struct source_drive *drive, enum bf_live_digests digests,
 void source_report_new_bitmaps(struct source_drive *drive, const struct bf_live_survey *seen);
 void source_report_new_disks(struct source_drive *drive, const struct bf_live_survey *seen);
 
+/* --- compare.c --- */
+
+/** Where QEMU gives no digests: what became of frozen bitmaps that are UNSEEN in drive->drops, then
+ *  @next. */
+void source_compare(struct source_drive *drive, void (*next)(struct source_drive *drive));
+
 /* --- look.c --- */
 
 /** One look at all disks of the offer.  Errors: as of bf_live_survey(). */

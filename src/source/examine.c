@@ -136,7 +136,7 @@ static void on_migration(void *ctx, const json_t *result, const struct bf_error 
     else if (err || !status || strcmp(status, "device") == 0 || strcmp(status, "completed") == 0)
         source_again(drive, source_examine);
     else
-        look_into_images(drive);
+        source_compare(drive, look_into_images);
 }
 
 static void ask_migration(struct source_drive *drive)
@@ -175,7 +175,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     else if (any_may_be_stored(drive))
         ask_migration(drive);
     else
-        look_into_images(drive);
+        source_compare(drive, look_into_images);
 }
 
 int source_measure_own(struct source_drive *drive, enum bf_live_digests digests,

@@ -5,8 +5,10 @@
 #include "drive.h"
 
 #include "base/fail_point.h"
+#include "carrier/reader.h"
 #include "daemon/log.h"
 #include "drive/carriers.h"
+#include "drive/fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +80,44 @@ static uint64_t packed_bytes(const struct source_drive *drive, uint32_t item)
     return bf_geometry_packed_bytes(&geometry);
 }
 
+static void finish_item(struct source_drive *drive)
+{
+    uint64_t nr_bytes = packed_bytes(drive, drive->cursor);
+
+    source_item_progress(drive, drive->cursor++, nr_bytes, nr_bytes);
+}
+
+/* QEMU gave no digest, but a count: that of what was read must be the same. */
+static void summarize_carrier(struct source_drive *drive)
+{
+    BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
+    struct bf_known *known = source_item_known(drive, drive->cursor);
+    char path[SOURCE_PATH_BYTES];
+    struct bf_summary summary;
+    struct bf_bits bits;
+    uint32_t at = 0;
+
+    source_carrier_path(drive, drive->wish.round, drive->cursor, path);
+    if (bf_reader_open_path(path, 0, &reader, NULL) < 0 ||
+        bf_reader_find(reader, BF_FETCH_BITMAP, &at, NULL) < 0 ||
+        bf_reader_bits(reader, at, &bits, NULL) < 0 ||
+        bf_bits_summarize(&bits, NULL, &summary, NULL) < 0)
+        return;
+    known->known = summary.nr_dirty_bits == known->summary.nr_dirty_bits;
+    known->summary = summary;
+}
+
+static void on_summarized(struct source_drive *drive)
+{
+    if (source_item_known(drive, drive->cursor)->known) {
+        finish_item(drive);
+    } else {
+        bf_log(BF_LOG_WARNING, "move %s: what was read is not what QEMU counts", drive->move->id);
+        source_item_drop(drive, drive->cursor++, BF_DROP_SERVE_FAILED);
+    }
+    read_next(drive);
+}
+
 /* Where QEMU may not write a file of ours, or there is no room for it, all are read the other way,
  * unless this way was ordered. */
 static bool may_change_way(const struct source_drive *drive, const struct bf_error *err)
@@ -88,10 +128,12 @@ static bool may_change_way(const struct source_drive *drive, const struct bf_err
 
 void source_read_ended(struct source_drive *drive, const struct bf_error *err)
 {
+    if (!err && !source_item_known(drive, drive->cursor)->known) {
+        source_work(drive, summarize_carrier, on_summarized);
+        return;
+    }
     if (!err) {
-        uint64_t nr_bytes = packed_bytes(drive, drive->cursor);
-
-        source_item_progress(drive, drive->cursor++, nr_bytes, nr_bytes);
+        finish_item(drive);
     } else if (may_change_way(drive, err)) {
         bf_log(BF_LOG_INFO, "move %s: bitmaps are read by block status: %s", drive->move->id,
                err->text);
@@ -106,6 +148,11 @@ void source_read_ended(struct source_drive *drive, const struct bf_error *err)
 }
 
 /* --- measure --- */
+
+static bool can_be_summarized(const struct bf_live_measure *measure)
+{
+    return measure->found && measure->no_digests && !measure->inconsistent;
+}
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
                         const struct bf_error *err)
@@ -124,7 +171,8 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
             continue;
         *source_item_known(drive, i) =
             (struct bf_known){measures[at].digested, measures[at].summary};
-        if (!measures[at].digested && source_item_wanted(drive, i))
+        if (!measures[at].digested && !can_be_summarized(&measures[at]) &&
+            source_item_wanted(drive, i))
             source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
         else
             source_item_progress(drive, i, 0, packed_bytes(drive, i));
