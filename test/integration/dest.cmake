@@ -8,6 +8,6 @@ bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
 foreach(name source_killed source_away bitmaps qemu_ends children hung terminated
-    cancelled no_room)
+    cancelled no_room no_digests)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()

@@ -40,7 +40,7 @@ arrived() {
 crashed_image() {
     way_images
     qemu-img bitmap --add -g "$granule" "$image_source" broken
-    (qemu-io -c 'write -P 7 0 64k' -c abort "$image_source" >/dev/null 2>&1) 2>/dev/null || true
+    bash -c 'qemu-io -c "write -P 7 0 64k" -c abort "$0"; true' "$image_source" >/dev/null 2>&1
 }
 
 case $BF_CASE in
