@@ -136,6 +136,20 @@ static void judge_links(const struct bf_checkpoints *checkpoints, size_t checkpo
     }
 }
 
+/* Where it is full, what is left of the union is of no use. */
+static void keep_what_is_needed(struct bf_coverage *coverage)
+{
+    bool covered =
+        coverage->reason == BF_COVERAGE_NONE || coverage->reason == BF_COVERAGE_BITMAP_BUSY;
+    struct bf_coverage_part *parts;
+
+    if (!covered)
+        coverage->nr_parts = 0;
+    parts = reallocarray(coverage->parts, coverage->nr_parts + 1, sizeof *parts);
+    if (parts)
+        coverage->parts = parts;
+}
+
 int bf_coverage_since(const struct bf_checkpoints *checkpoints, size_t checkpoint,
                       const struct bf_coverage_disk *disk, struct bf_coverage *ret_coverage,
                       struct bf_error *err)
@@ -151,6 +165,7 @@ int bf_coverage_since(const struct bf_checkpoints *checkpoints, size_t checkpoin
         judge_links(checkpoints, checkpoint, disk, &coverage);
     else
         judge_nested(checkpoints, checkpoint, disk, &coverage);
+    keep_what_is_needed(&coverage);
     *ret_coverage = coverage;
     return 0;
 }

@@ -70,6 +70,7 @@ attached+=(vdb=vdb)
 add_bitmap source vdb chk2 recording persistent
 looked 3
 equal "DISK_NOT_IN_CHECKPOINT incremental" "$(cell vdb chk1) $(cell vdb chk2)" "coverage of the new disk"
+equal "1 of 4" "$(checked DISK_IN_CHECKPOINT)" "checked"
 equal "incremental incremental" "$(cell vda chk1) $(cell vda chk2)" "coverage of the old one"
 ok "a disk plugged in between: full since the checkpoint before, that disk only"
 
@@ -78,6 +79,7 @@ qmp source block-export-add '{"type":"nbd","id":"backup-1","node-name":"vdb","bi
 looked 3
 equal "BITMAP_BUSY wait export 'backup-1'" \
     "$(cell vdb chk2) $(found BITMAP_BUSY severity) $(found BITMAP_BUSY detail)" "a bitmap in use"
+equal "1 of 3" "$(checked BITMAP_FREE)" "checked"
 qmp source block-export-del '{"id":"backup-1"}' >/dev/null
 gone() { [ "$(qmp source query-block-exports)" = '[]' ]; }
 wait_for 10 gone
@@ -102,7 +104,7 @@ equal "BITMAP_TRANSIENT" "$(cell vda passing)" "coverage by a transient bitmap, 
 checkpoints links chk1:vda=chk1 passing:vda=passing >"$chain"
 looked 3 --checkpoints "$chain"
 equal "incremental incremental" "$(cell vda chk1) $(cell vda passing)" "coverage by a transient link"
-equal "warning" "$(found BITMAP_TRANSIENT severity)" "what it is called"
+equal "warning 1 of 2" "$(found BITMAP_TRANSIENT severity) $(checked BITMAP_PERSISTENT)" "what it is called"
 follow BITMAP_TRANSIENT
 guest_writes source guest-vda 11
 looked 3 --checkpoints "$chain"
@@ -116,6 +118,7 @@ checkpoints links chk1:vda=chk1 gone:vda=gone passing:vda=passing |
     jq 'del(.checkpoints[1])' >"$chain"
 looked 3 --checkpoints "$chain"
 equal "CHECKPOINT_GONE incremental" "$(cell vda chk1) $(cell vda passing)" "coverage of a torn chain"
+equal "1 of 2" "$(checked CHAIN_WHOLE)" "checked"
 ok "a link in the middle is gone"
 
 attached=(vdb=vdb)
@@ -137,6 +140,7 @@ add_bitmap source raw r1 recording transient
 checkpoints links r1:raw=r1 >"$chain"
 looked 0 --checkpoints "$chain"
 equal "raw raw" "$(found IMAGE_CANNOT_STORE) $(found BITMAP_TRANSIENT)" "warnings of a raw image"
+equal "1 of 1" "$(checked DISK_STORES)" "checked"
 add_bitmap source vda bitferry-tmp.1 recording transient
 attached=(vda=vda)
 looked 0
