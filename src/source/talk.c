@@ -246,8 +246,9 @@ static void explain_silence(struct source_drive *drive)
                            "bitferry-dest on %s was not told of the machine ('bitferry expect')",
                            drive->host);
     else
-        (void)bf_error_set(&drive->why, BF_E_PEER, "no bitferry-dest answers on %s port %u",
-                           drive->host, (unsigned)drive->port);
+        (void)bf_error_set(&drive->why, BF_E_PEER, "no bitferry-dest answers on %s port %u: %s",
+                           drive->host, (unsigned)drive->port,
+                           drive->peer ? bf_rpc_peer_failure(drive->peer) : "nobody is there");
 }
 
 static void look_at_clock(struct source_drive *drive)

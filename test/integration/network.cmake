@@ -4,3 +4,4 @@ set_target_properties(tcp-proxy PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINA
 bf_integration_test(network/proxied TIMEOUT 240)
 bf_integration_test(network/cut TIMEOUT 240)
 bf_integration_test(network/slow TIMEOUT 120)
+bf_integration_test(network/unreachable TIMEOUT 120)

@@ -195,9 +195,7 @@ void bf_rpc_caller_on_timer(struct bf_rpc_peer *peer)
     } else if (peer->caller->resolving && !expired) {
         bf_rpc_peer_ring_in(peer, left_ms(peer, UINT64_MAX));
     } else {
-        (void)bf_error_set(&err, BF_E_DEADLINE, "%s",
-                           peer->caller->last_failure[0] ? peer->caller->last_failure
-                                                         : "no answer");
+        (void)bf_error_set(&err, BF_E_DEADLINE, "%s", bf_rpc_peer_failure(peer));
         bf_rpc_peer_end(peer, &err);
     }
 }
@@ -211,6 +209,13 @@ void bf_rpc_caller_explain(const struct bf_rpc_peer *peer, struct bf_error *err)
                               caller->host, caller->port, caller->nr_attempts, caller->deadline_ms);
     else
         (void)bf_error_prefix(err, "%s port %u", caller->host, caller->port);
+}
+
+const char *bf_rpc_peer_failure(const struct bf_rpc_peer *peer)
+{
+    const char *text = peer->caller ? peer->caller->last_failure : "";
+
+    return text[0] ? text : "no answer";
 }
 
 void bf_rpc_caller_stop(struct bf_rpc_peer *peer)

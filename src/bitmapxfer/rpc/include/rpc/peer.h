@@ -109,6 +109,9 @@ const char *bf_rpc_peer_host(const struct bf_rpc_peer *peer);
 /** The name by which a certificate or key let it in; "" where there was none. */
 const char *bf_rpc_peer_name(const struct bf_rpc_peer *peer);
 
+/** Why the last attempt of a peer that is being called came to nothing. */
+const char *bf_rpc_peer_failure(const struct bf_rpc_peer *peer);
+
 /** "connecting" and so on. */
 const char *bf_rpc_peer_state_name(const struct bf_rpc_peer *peer);
 
