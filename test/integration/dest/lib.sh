@@ -42,6 +42,22 @@ each() {
     exit 0
 }
 
+# at_once CASE...: the same, side by side: for cases that mostly wait for deadlines
+at_once() {
+    [ -z "${BF_CASE:-}" ] || return 0
+    local case running=()
+    for case; do
+        BF_CASE=$case bash "$0" &
+        running+=("$!")
+        bf_children+=("$!")
+    done
+    for case; do
+        wait "${running[0]}" || die "at $case"
+        running=("${running[@]:1}")
+    done
+    exit 0
+}
+
 begin_move() {
     begin_pair
     configure source

@@ -2,20 +2,7 @@
 # The network between the helpers goes silent, both ways or one way, for a while or for good (FAULTS.md, 53, 54).
 # Nothing hangs: either all is carried, or the source keeps its bitmaps and both sides say why.
 . "$(dirname "$0")/lib.sh"
-running=()
-cases=(pulling pulling-mended switchover-mended switchover deaf-dest deaf-source)
-
-if [ -z "${BF_CASE:-}" ]; then # all at once: most of their time they wait for deadlines
-    for BF_CASE in "${cases[@]}"; do
-        BF_CASE=$BF_CASE bash "$0" &
-        running[${#running[@]}]=$!
-        bf_children+=("$!")
-    done
-    for i in "${!cases[@]}"; do
-        wait "${running[i]}" || die "at ${cases[i]}"
-    done
-    exit 0
-fi
+at_once pulling pulling-mended switchover-mended switchover deaf-dest deaf-source
 
 disk_size=$((16 << 30))
 begin_pair

@@ -1,0 +1,2 @@
+# Disks and folders that fail, and those that somebody has prepared.
+bf_integration_test(storage/journal TIMEOUT 180)
