@@ -178,12 +178,19 @@ static void load(struct world *world)
     }
 }
 
+/* Each transaction of a commit publishes one bitmap here. */
+static bool is_left(const struct world *world, unsigned bitmap)
+{
+    return carried(world, bitmap) && !bf_dest_is_published(&world->dest, bitmap) &&
+           !(world->dest_action.committed & (1U << bitmap));
+}
+
 static bool commit_possible(const struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         unsigned disk = world->settings.disk[i];
 
-        if (!carried(world, i))
+        if (!is_left(world, i))
             continue;
         if (world->final[i].there && !world->final[i].stale)
             return world->settings.breakage == BREAK_SECOND_ADD_IN_DOUBT;
@@ -223,12 +230,19 @@ static void commit_one(struct world *world, unsigned bitmap)
 
 static void commit(struct world *world)
 {
+    bool done = false;
+
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (carried(world, i))
-            commit_one(world, i);
+        if (!is_left(world, i))
+            continue;
+        if (done) {
+            world->dest_action.carried_out = 0;
+            return;
+        }
+        commit_one(world, i);
+        world->dest_action.committed |= (uint8_t)(1U << i);
+        done = true;
     }
-    memset(world->tracker, 0, sizeof world->tracker);
-    memset(world->dest_delta, 0, sizeof world->dest_delta);
 }
 
 static void remove_finals(struct world *world, bool stale)

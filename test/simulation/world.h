@@ -116,7 +116,8 @@ struct action {
     uint8_t kind;
     uint8_t round;
     uint8_t with_delta;
-    uint8_t late; /* ARM: the guest ran before */
+    uint8_t late;      /* ARM: the guest ran before */
+    uint8_t committed; /* COMMIT: bitmaps, by its transactions so far */
     uint8_t drops[BITMAPS];
     struct kept_record record;
 };

@@ -490,6 +490,40 @@ static void test_a_commit_in_doubt_that_was_not_done_is_sent_again(void **state)
     expect_wish(&bench, BF_DEST_COMMIT);
 }
 
+static void test_a_commit_that_was_done_in_part_goes_on_with_the_rest(void **state)
+{
+    static const uint8_t found[BITMAPS] = {BF_FOUND_FINAL, BF_FOUND_SNAPSHOT, BF_FOUND_FINAL};
+    struct bench bench;
+
+    (void)state;
+    go_to_commit(&bench);
+    tell(&bench, BF_DEST_UNKNOWN);
+    found_all(&bench, found);
+    write_record(&bench, BF_MARK_COMMITTING);
+    expect_wish(&bench, BF_DEST_COMMIT);
+    assert_true(bf_dest_is_published(&bench.dest, 0));
+    assert_false(bf_dest_is_published(&bench.dest, 1));
+    assert_true(bf_dest_is_published(&bench.dest, 2));
+    tell(&bench, BF_DEST_DONE);
+    go_to_committed(&bench);
+    expect_drops(&bench, BF_DROP_NONE, BF_DROP_NONE, BF_DROP_NONE);
+}
+
+static void test_what_was_committed_stays_when_the_rest_cannot_be(void **state)
+{
+    static const uint8_t found[BITMAPS] = {BF_FOUND_FINAL, BF_FOUND_SNAPSHOT, BF_FOUND_FINAL};
+    struct bench bench;
+
+    (void)state;
+    go_to_commit(&bench);
+    tell(&bench, BF_DEST_UNKNOWN);
+    expect_wish(&bench, BF_DEST_INSPECT); /* the trackers are gone */
+    feed(&bench,
+         (struct bf_dest_fact){.kind = BF_DEST_INSPECTED, .found = found, .guest_runs = true});
+    go_to_committed(&bench);
+    expect_drops(&bench, BF_DROP_NONE, BF_DROP_TRACKER_LOST, BF_DROP_NONE);
+}
+
 static void test_a_name_that_was_taken_meanwhile_is_left_alone(void **state)
 {
     static const uint8_t found[BITMAPS] = {BF_FOUND_SNAPSHOT, BF_FOUND_SNAPSHOT,
@@ -798,6 +832,8 @@ int main(void)
         cmocka_unit_test(test_trackers_that_are_gone_publish_only_frozen_bitmaps),
         cmocka_unit_test(test_a_commit_in_doubt_that_was_done_is_not_sent_again),
         cmocka_unit_test(test_a_commit_in_doubt_that_was_not_done_is_sent_again),
+        cmocka_unit_test(test_a_commit_that_was_done_in_part_goes_on_with_the_rest),
+        cmocka_unit_test(test_what_was_committed_stays_when_the_rest_cannot_be),
         cmocka_unit_test(test_a_name_that_was_taken_meanwhile_is_left_alone),
         cmocka_unit_test(test_a_commit_that_is_always_refused_is_given_up),
         cmocka_unit_test(test_what_does_not_read_back_is_unpublished),

@@ -50,20 +50,30 @@ static void doubt_loaded(struct bf_dest *dest, const struct bf_dest_fact *fact)
         bf_dest_finish_step(dest, BF_DEST_IDLE);
 }
 
-/* Drop what cannot be committed: something that it needs is not there. */
+/* What does the commit of this bitmap need that is not there? */
+static enum bf_drop lacks(const struct bf_dest *dest, const struct bf_dest_fact *fact,
+                          uint32_t index)
+{
+    bool recording = dest->bitmaps[index].recording;
+
+    if (recording && (!dest->armed || !fact->trackers_found))
+        return dest->armed ? BF_DROP_TRACKER_LOST : BF_DROP_TRACKER_LATE;
+    if (recording && dest->with_delta && !fact->deltas_found)
+        return BF_DROP_DELTA_LOST;
+    return found(fact, index, BF_FOUND_SNAPSHOT) ? BF_DROP_NONE : BF_DROP_SNAPSHOT_LOST;
+}
+
+/* Is it carried, and not published yet? */
+static bool is_left(const struct bf_dest *dest, uint32_t index)
+{
+    return dest->bitmaps[index].drop == BF_DROP_NONE && !bf_dest_is_published(dest, index);
+}
+
 static void require_all(struct bf_dest *dest, const struct bf_dest_fact *fact)
 {
-    struct bf_handoff_bitmap *bitmap;
-
-    if (!dest->armed || !fact->trackers_found)
-        bf_dest_drop(dest, BF_ROUND_RECORDING,
-                     dest->armed ? BF_DROP_TRACKER_LOST : BF_DROP_TRACKER_LATE);
-    if (dest->with_delta && !fact->deltas_found)
-        bf_dest_drop(dest, BF_ROUND_RECORDING, BF_DROP_DELTA_LOST);
     for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
-        bitmap = &dest->bitmaps[i];
-        if (bitmap->drop == BF_DROP_NONE && !found(fact, i, BF_FOUND_SNAPSHOT))
-            bitmap->drop = BF_DROP_SNAPSHOT_LOST;
+        if (is_left(dest, i))
+            dest->bitmaps[i].drop = (uint8_t)lacks(dest, fact, i);
     }
 }
 
@@ -128,42 +138,53 @@ static void survey(struct bf_dest *dest, const struct bf_dest_fact *fact)
                                                                  : BF_DEST_TIDYING);
 }
 
-/* The commit takes the snapshots away and gives the final names in one transaction: a single
- * snapshot that is still there says that it was not carried out. */
-static bool commit_was_done(const struct bf_dest *dest, const struct bf_dest_fact *fact)
+/* A transaction of the commit takes a snapshot away as it gives the final name: the snapshot says
+ * of each bitmap whether it was published. */
+static void note_committed(struct bf_dest *dest, const struct bf_dest_fact *fact)
 {
     for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
-        if (dest->bitmaps[i].drop == BF_DROP_NONE && found(fact, i, BF_FOUND_SNAPSHOT))
-            return false;
+        struct bf_handoff_bitmap *bitmap = &dest->bitmaps[i];
+        bool has_final = found(fact, i, BF_FOUND_FINAL);
+
+        if (!is_left(dest, i))
+            continue;
+        if (found(fact, i, BF_FOUND_SNAPSHOT))
+            bitmap->drop = has_final ? BF_DROP_NAME_TAKEN : BF_DROP_NONE;
+        else if (has_final)
+            bitmap->flags |= BF_SET_PUBLISHED;
+        else
+            bitmap->drop = BF_DROP_COMMIT_LOST;
     }
-    return true;
 }
 
-static void after_commit(struct bf_dest *dest, const struct bf_dest_fact *fact)
+static bool any_left(const struct bf_dest *dest)
 {
     for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
-        if (dest->bitmaps[i].drop == BF_DROP_NONE && !found(fact, i, BF_FOUND_FINAL))
-            dest->bitmaps[i].drop = BF_DROP_COMMIT_LOST;
+        if (is_left(dest, i))
+            return true;
     }
-    bf_dest_note_published(dest);
-    bf_dest_set_state(dest, BF_DEST_READING_BACK);
+    return false;
+}
+
+static void give_up_the_rest(struct bf_dest *dest)
+{
+    for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
+        if (is_left(dest, i))
+            dest->bitmaps[i].drop = BF_DROP_COMMIT_REFUSED;
+    }
 }
 
 static void doubt_commit(struct bf_dest *dest, const struct bf_dest_fact *fact)
 {
-    if (commit_was_done(dest, fact)) {
-        after_commit(dest, fact);
-        return;
-    }
-    for (uint32_t i = 0; i < dest->nr_bitmaps; i++) {
-        if (dest->bitmaps[i].drop == BF_DROP_NONE && found(fact, i, BF_FOUND_FINAL))
-            dest->bitmaps[i].drop = BF_DROP_NAME_TAKEN;
-    }
+    note_committed(dest, fact);
     require_all(dest, fact);
-    if (++dest->tries >= TRIES_MAX)
-        bf_dest_drop(dest, BF_ROUND_NONE, BF_DROP_COMMIT_REFUSED);
-    bf_dest_set_state(dest,
-                      bf_dest_has(dest, BF_ROUND_NONE) ? BF_DEST_NOTING_COMMIT : BF_DEST_TIDYING);
+    if (any_left(dest) && ++dest->tries >= TRIES_MAX)
+        give_up_the_rest(dest);
+    if (any_left(dest))
+        bf_dest_set_state(dest, BF_DEST_NOTING_COMMIT);
+    else
+        bf_dest_set_state(dest, bf_dest_has(dest, BF_ROUND_NONE) ? BF_DEST_READING_BACK
+                                                                 : BF_DEST_TIDYING);
 }
 
 /* What must go besides the temporaries: what we have published, or, where the guest runs and we

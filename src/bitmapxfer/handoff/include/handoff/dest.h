@@ -22,9 +22,9 @@
  * What must hold, and where it is made sure: a final name is only put into QEMU when the source has
  * sealed the move, the guest runs here, and for each bitmap its snapshot is loaded and checked and
  * - if it was recording - the tracker has recorded since before the guest ran here, and the deltas
- * are loaded if the source says that they are needed.  One transaction, written down before, puts
- * all final names in place and takes the temporaries away; so, when its answer is lost, the
- * temporaries tell what happened, and it is never sent twice.
+ * are loaded if the source says that they are needed.  The commit is written down before; each of
+ * its transactions gives final names and takes their snapshots away; so, when an answer is lost,
+ * the snapshots tell what happened, and none is published twice.
  *
  * Where QEMU may bring a bitmap by itself (@native: a shared image, its own stream), one of the
  * final name that is there when the guest runs is judged first.  Proven, it stays, with the drop
@@ -158,11 +158,13 @@ enum bf_dest_wish_kind {
                         -> INSPECTED */
     BF_DEST_REMOVE_STALE, /* remove the bitmaps of bf_dest_is_stale(): a former visit left them, and
                              what was written since is not in them.  -> DONE, REFUSED, UNKNOWN */
-    BF_DEST_COMMIT,    /* one transaction: for each carried bitmap -add the final name (persistent
-                          where the    format can, recording as offered, offered granularity), -merge
-                          SNAPSHOT, for    recording ones also TRACKER and - @with_delta - DELTA of its
-                          disk, -remove    SNAPSHOT; at the end -remove the trackers and deltas.
-                          -> DONE, REFUSED, UNKNOWN */
+    BF_DEST_COMMIT, /* for each carried bitmap that is not published, in one transaction: -add the
+                       final name (persistent where the format can, recording as offered, offered
+                       granularity), -merge SNAPSHOT, for recording ones also TRACKER and -
+                       @with_delta - DELTA of its disk, -remove SNAPSHOT.  As many transactions
+                       as it takes for none to hold QEMU's main loop for long, each sent when the
+                       one before it is answered.
+                       -> DONE, REFUSED, UNKNOWN */
     BF_DEST_READ_BACK, /* for each published bitmap (bf_dest_is_published()): there, recording as
                           offered, not inconsistent, count not below the snapshot's; frozen ones:
                           count and digest equal.  (The source's own last count is no measure: it
