@@ -1,5 +1,6 @@
 bf_unit_test(modes_plan bf_modes)
 bf_unit_test(modes_estimate bf_modes)
+bf_unit_test(facts_read bf_facts)
 
 # What decides must not be able to act.
 add_test(NAME unit.modes_purity
