@@ -129,6 +129,7 @@ helpers_report() {
     native,exact,now-transient) echo native,now-transient ;;
     native,exact) echo native ;;
     native,*) echo "native,$1" ;;
+    dropped,exact) [ "${reason%%:*}" = NATIVE_UNPROVEN ] && echo unproven || echo "exact,reported-dropped-${reason%%:*}" ;;
     dropped,lost) echo "dropped-${reason%%:*}" ;;
     dropped,source-kept | ,source-kept) echo source-kept ;;
     *) echo "$1,reported-$(jq -r '.outcome' <<<"$said")-${reason%%:*}" ;;
