@@ -1,7 +1,7 @@
 #include "archive_chain.h"
 
-#include "attach/image_chain.h"
 #include "base/name.h"
+#include "images_below.h"
 #include "target_image.h"
 
 #include <stdlib.h>
@@ -76,49 +76,36 @@ static int open_image(struct bf_archive_image *image, const struct bf_arguments 
     return 0;
 }
 
-/* One of a format that cannot store bitmaps is entered without any: nobody can say that it has. */
-static int open_below(struct bf_archive_image *image, const struct bf_arguments *args,
-                      const json_t *said, struct bf_error *err)
-{
-    const char *path = json_string_value(json_object_get(said, "filename"));
-    json_int_t size_bytes = json_integer_value(json_object_get(said, "virtual-size"));
-    struct bf_error why = BF_ERROR_INIT;
+struct below {
+    struct bf_archive_images *images;
+    const struct bf_arguments *args;
+};
 
-    if (!path || size_bytes < 0)
-        return bf_error_set(err, BF_E_CHILD_FAILED, "qemu-img does not describe '%s'", image->name);
-    if (open_image(image, args, path, &why) == 0)
+/* One of a format that cannot store bitmaps is entered without any: nobody can say that it has. */
+static int add_below(void *ctx, const char *name, const char *path, uint64_t size_bytes,
+                     struct bf_error *err)
+{
+    const struct below *below = ctx;
+    struct bf_archive_image *image = NULL;
+    struct bf_error why = BF_ERROR_INIT;
+    int ret = check_name(below->images, name, err);
+
+    if (ret == 0)
+        ret = add(below->images, name, &image, err);
+    if (ret < 0)
+        return ret;
+    if (open_image(image, below->args, path, &why) == 0)
         return 0;
     if (why.code != BF_E_NOT_QCOW2 && why.code != BF_E_QCOW2_V2)
         return bf_error_set(err, why.code, "%s", why.text);
-    image->disk.virtual_size_bytes = (uint64_t)size_bytes;
+    image->disk.virtual_size_bytes = size_bytes;
     return 0;
-}
-
-static int add_below(struct bf_archive_images *images, const struct bf_arguments *args,
-                     const char *path, const char *disk, struct bf_error *err)
-{
-    json_t *chain = NULL;
-    int ret = bf_image_chain(path, &chain, err);
-
-    for (size_t i = 1; ret == 0 && i < json_array_size(chain); i++) {
-        struct bf_archive_image *image = NULL;
-        char name[BF_DISK_NAME_MAX + 1];
-
-        ret = bf_layer_name_encode(disk, (unsigned)i, name, err);
-        if (ret == 0)
-            ret = check_name(images, name, err);
-        if (ret == 0)
-            ret = add(images, name, &image, err);
-        if (ret == 0)
-            ret = open_below(image, args, json_array_get(chain, i), err);
-    }
-    json_decref(chain);
-    return ret;
 }
 
 int bf_archive_images_add(struct bf_archive_images *images, const struct bf_arguments *args,
                           const char *path, struct bf_error *err)
 {
+    struct below below = {images, args};
     struct bf_archive_image *image = NULL;
     char name[BF_DISK_NAME_MAX + 1];
     int ret;
@@ -132,5 +119,5 @@ int bf_archive_images_add(struct bf_archive_images *images, const struct bf_argu
     images->nr_items--; /* it is no other than itself */
     ret = check_name(images, name, err);
     images->nr_items++;
-    return ret == 0 ? add_below(images, args, path, name, err) : ret;
+    return ret == 0 ? bf_images_below(path, name, add_below, &below, err) : ret;
 }

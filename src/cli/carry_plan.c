@@ -32,6 +32,22 @@ static void list_bitmaps(const struct bf_catalog_disk *disk, char text[LIST_TEXT
         list_name(text, disk->bitmaps[i].name);
 }
 
+/* The only one, apart from the images below it. */
+static const struct bf_catalog_disk *only_disk(const struct bf_catalog *catalog)
+{
+    const struct bf_catalog_disk *only = catalog->nr_disks == 1 ? &catalog->disks[0] : NULL;
+    char disk[BF_DISK_NAME_MAX + 1];
+    size_t nr_tops = 0;
+
+    for (size_t i = 0; !only && i < catalog->nr_disks; i++)
+        nr_tops += bf_layer_name_decode(catalog->disks[i].name, disk) == 0;
+    for (size_t i = 0; nr_tops == 1 && i < catalog->nr_disks; i++) {
+        if (bf_layer_name_decode(catalog->disks[i].name, disk) == 0)
+            only = &catalog->disks[i];
+    }
+    return only;
+}
+
 int bf_plan_choose_disk(const struct bf_catalog *catalog, const struct bf_plan_request *request,
                         const struct bf_catalog_disk **ret_disk, struct bf_error *err)
 {
@@ -49,8 +65,9 @@ int bf_plan_choose_disk(const struct bf_catalog *catalog, const struct bf_plan_r
         return 0;
     }
     bf_disk_name_of_path(request->image_path, like_image);
-    *ret_disk =
-        catalog->nr_disks == 1 ? &catalog->disks[0] : bf_catalog_find_disk(catalog, like_image);
+    *ret_disk = only_disk(catalog);
+    if (!*ret_disk)
+        *ret_disk = bf_catalog_find_disk(catalog, like_image);
     if (!*ret_disk)
         return bf_error_set(
             err, BF_E_USAGE,

@@ -58,6 +58,8 @@ static const char description[] =
     "dirty blocks lie: blank is clean, full is all dirty.\n\n"
     "A bitmap that is _inconsistent_ was not closed cleanly, or cannot be read for the reason "
     "given; its bits must not be used, and the next backup has to be a full one.\n\n"
+    "The images that an image stands on are shown as _NAME[1]_ and so on: a checkpoint needs the "
+    "bitmaps of all of them that were written since.\n\n"
     "An image that a running VM writes to is refused, as the bitmaps in the file are then stale; "
     "*--force-share* reads it all the same.\n\n"
     "With *--timeline* it draws the chain of checkpoints instead, one picture a disk: time goes "
@@ -91,6 +93,7 @@ static int open_target(const struct bf_arguments *args, const char *text,
         .args = args,
         .tls_certificates = bf_option_value(args, OPT_TLS),
         .force_share = bf_option_given(args, OPT_FORCE_SHARE),
+        .chain = true,
     };
     int ret = bf_option_deadline(args, OPT_DEADLINE, &target_options.deadline_ms, err);
 

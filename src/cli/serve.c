@@ -105,6 +105,7 @@ static const char description[] =
     "tell where a guest has written.\n\n"
     "The command of *--run* finds in its environment, as with *nbdkit --run*: _uri_, _nbd_ (the "
     "same), _unixsocket_, _port_, _exportname_ (empty), and _tls_ (2) with TLS.\n\n"
+    "The images that an image stands on are served with it, as the disks _NAME[1]_ and so on.\n\n"
     "The images stay open and locked: QEMU cannot open them for writing meanwhile.\n\n"
     "With *--json*: {\"schema\": 1, \"uri\", \"socket\" or \"port\"}, once the server is ready; "
     "with *--run* nothing but what the command prints.";

@@ -1,5 +1,8 @@
 #include "serve_parameters.h"
 
+#include "base/cleanup.h"
+#include "carrier/reader.h"
+#include "images_below.h"
 #include "target_image.h"
 
 #include <dirent.h>
@@ -7,32 +10,86 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* image=DISK=/PATH or dir=/PATH */
-static char *make_parameter(const struct bf_arguments *args, const struct bf_option_values *names,
-                            size_t index, struct bf_error *err)
+static int no_memory(struct bf_error *err)
 {
-    BF_CLEANUP(bf_freep) char *path = realpath(args->operands[index], NULL);
+    return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+}
+
+/* Takes @text over; NULL: no memory. */
+static int add(struct bf_serve_parameters *parameters, char *text, struct bf_error *err)
+{
+    char **texts = reallocarray(parameters->texts, parameters->nr_texts + 1, sizeof(char *));
+
+    if (texts)
+        parameters->texts = texts;
+    if (!texts || !text) {
+        free(text);
+        return no_memory(err);
+    }
+    texts[parameters->nr_texts++] = text;
+    return 0;
+}
+
+static int add_folder(struct bf_serve_parameters *parameters, const char *path,
+                      struct bf_error *err)
+{
+    char *text = NULL;
+
+    return add(parameters, asprintf(&text, "dir=%s", path) < 0 ? NULL : text, err);
+}
+
+static int add_image(struct bf_serve_parameters *parameters, const char *disk, const char *path,
+                     struct bf_error *err)
+{
+    char *text = NULL;
+
+    return add(parameters, asprintf(&text, "image=%s=%s", disk, path) < 0 ? NULL : text, err);
+}
+
+/* What cannot have bitmaps is not served. */
+static int add_below(void *ctx, const char *name, const char *path, uint64_t size_bytes,
+                     struct bf_error *err)
+{
+    BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
+    struct bf_error why = BF_ERROR_INIT;
+
+    (void)size_bytes;
+    if (bf_reader_open_path(path, 0, &reader, &why) == 0)
+        return add_image(ctx, name, path, err);
+    if (why.code == BF_E_NOT_QCOW2 || why.code == BF_E_QCOW2_V2)
+        return 0;
+    return bf_error_set(err, why.code, "%s", why.text);
+}
+
+static int add_chain(struct bf_serve_parameters *parameters, const char *disk, const char *path,
+                     struct bf_error *err)
+{
+    BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
+    int ret = bf_reader_open_path(path, 0, &reader, err);
+
+    if (ret == 0)
+        ret = add_image(parameters, disk, path, err);
+    if (ret == 0 && bf_reader_image(reader)->has_backing)
+        ret = bf_images_below(path, disk, add_below, parameters, err);
+    return ret;
+}
+
+static int add_operand(struct bf_serve_parameters *parameters, const char *operand,
+                       const char *name, struct bf_error *err)
+{
+    BF_CLEANUP(bf_freep) char *path = realpath(operand, NULL);
     char disk[256];
-    char *parameter = NULL;
     DIR *folder;
 
-    if (!path) {
-        (void)bf_error_set_errno(err, errno, "%s", args->operands[index]);
-        return NULL;
-    }
+    if (!path)
+        return bf_error_set_errno(err, errno, "%s", operand);
     folder = opendir(path);
     if (folder) {
         (void)closedir(folder);
-        if (asprintf(&parameter, "dir=%s", path) >= 0)
-            return parameter;
-    } else {
-        bf_disk_name_of_path(args->operands[index], disk);
-        if (asprintf(&parameter, "image=%s=%s", names->given ? names->values[index] : disk, path) >=
-            0)
-            return parameter;
+        return add_folder(parameters, path, err);
     }
-    (void)bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    return NULL;
+    bf_disk_name_of_path(operand, disk);
+    return add_chain(parameters, name ? name : disk, path, err);
 }
 
 void bf_serve_parameters_release(struct bf_serve_parameters *parameters)
@@ -47,31 +104,22 @@ int bf_serve_parameters_of_operands(const struct bf_arguments *args,
                                     const struct bf_option_values *bitmaps,
                                     struct bf_serve_parameters *parameters, struct bf_error *err)
 {
-    size_t max = args->nr_operands + bitmaps->nr_values;
+    int ret = 0;
 
-    parameters->texts = calloc(max, sizeof *parameters->texts);
-    if (!parameters->texts)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < max; i++) {
+    for (size_t i = 0; ret == 0 && i < args->nr_operands; i++)
+        ret =
+            add_operand(parameters, args->operands[i], names->given ? names->values[i] : NULL, err);
+    for (size_t i = 0; ret == 0 && i < bitmaps->nr_values; i++) {
         char *text = NULL;
 
-        if (i < args->nr_operands)
-            text = make_parameter(args, names, i, err);
-        else if (asprintf(&text, "bitmap=%s", bitmaps->values[i - args->nr_operands]) < 0)
-            text = NULL;
-        if (!text)
-            return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-        parameters->texts[parameters->nr_texts++] = text;
+        ret = add(parameters, asprintf(&text, "bitmap=%s", bitmaps->values[i]) < 0 ? NULL : text,
+                  err);
     }
-    return 0;
+    return ret;
 }
 
 int bf_serve_parameters_of_folder(const char *folder, struct bf_serve_parameters *parameters,
                                   struct bf_error *err)
 {
-    parameters->texts = calloc(1, sizeof *parameters->texts);
-    if (!parameters->texts || asprintf(&parameters->texts[0], "dir=%s", folder) < 0)
-        return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    parameters->nr_texts = 1;
-    return 0;
+    return add_folder(parameters, folder, err);
 }

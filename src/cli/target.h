@@ -23,6 +23,7 @@ struct bf_target_options {
     const char *tls_certificates;    /* borrowed; NULL: none */
     uint64_t deadline_ms;            /* of a server; 0: BF_TARGET_DEADLINE_MS */
     bool force_share;                /* read images that are in use */
+    bool chain; /* the images below an image too, as disks "vda[1]" and so on */
 };
 
 enum { BF_TARGET_DEADLINE_MS = 30000 };

@@ -3,6 +3,8 @@
 #include "base/name.h"
 #include "base/text.h"
 #include "carrier/describe.h"
+#include "images_below.h"
+#include "output.h"
 #include "progress.h"
 #include "target_source.h"
 
@@ -158,6 +160,37 @@ const struct bf_target_source_ops bf_image_source_ops = {
     .free = bf_image_set_release,
 };
 
+struct below {
+    struct bf_image_set *set;
+    struct bf_catalog *catalog;
+    bool force_share;
+};
+
+static int add_below(void *ctx, const char *name, const char *path, uint64_t size_bytes,
+                     struct bf_error *err)
+{
+    const struct below *below = ctx;
+    struct bf_error why = BF_ERROR_INIT;
+
+    (void)size_bytes;
+    if (bf_image_set_add(below->set, path, name, below->force_share, below->catalog, &why) == 0 ||
+        why.code == BF_E_NOT_QCOW2 || why.code == BF_E_QCOW2_V2)
+        return 0; /* the latter cannot have bitmaps */
+    return bf_error_set(err, why.code, "%s", why.text);
+}
+
+/* The image itself is what was asked for. */
+static void add_chain(struct bf_image_set *set, const char *path, const char *disk,
+                      const struct bf_target_options *options, struct bf_catalog *catalog)
+{
+    struct below below = {set, catalog, options->force_share};
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (bf_reader_image(set->images[0].reader)->has_backing &&
+        bf_images_below(path, disk, add_below, &below, &err) < 0)
+        bf_note(options->args, "not all images below '%.300s' are there: %s", path, err.text);
+}
+
 int bf_image_source_open(const char *text, const struct bf_target_options *options,
                          struct bf_catalog *catalog, void **ret_source, struct bf_error *err)
 {
@@ -171,6 +204,8 @@ int bf_image_source_open(const char *text, const struct bf_target_options *optio
     ret = bf_image_set_add(set, text, disk, options->force_share, catalog, err);
     if (ret < 0)
         return ret;
+    if (options->chain)
+        add_chain(set, text, disk, options, catalog);
     *ret_source = bf_steal_ptr(&set);
     return 0;
 }

@@ -104,6 +104,21 @@ equal "5 7" "$(served top/vda.qcow2 c)" "out of the images themselves"
 fails_with 14 'vda.*LAYER_GAP' "$BITFERRY" serve chain --since sunk --run true
 ok "a chain: all of its images"
 
+equal "vda:c vda[1]:c,sunk" "$("$BITFERRY" inspect --json top/vda.qcow2 |
+    jq -r '[.disks[] | .name + ":" + ([.bitmaps[].name] | sort | join(","))] | join(" ")')" "inspect"
+qemu-img create -q -f qcow2 flat.qcow2 64M
+cp base.qcow2 base-copy.qcow2
+qemu-img bitmap --clear base-copy.qcow2 c
+"$BITFERRY" serve top/vda.qcow2 --run "$BITFERRY pull \"\$uri\" --into flat.qcow2 --quiet &&
+    $BITFERRY pull \"\$uri\" --disk 'vda[1]' --into base-copy.qcow2 --replace --quiet" >/dev/null
+equal "$(qemu_digest top/vda.qcow2 c)" "$(qemu_digest flat.qcow2 c)" "pulled: the image on top"
+equal "$(qemu_digest base.qcow2 c)" "$(qemu_digest base-copy.qcow2 c)" "pulled: the image below"
+mv base.qcow2 away.qcow2
+equal "vda" "$("$BITFERRY" inspect --json top/vda.qcow2 2>said | jq -r '.disks[].name')" "inspect alone"
+grep -q 'not all images below' said || die "nobody says that the image below is away: $(cat said)"
+mv away.qcow2 base.qcow2
+ok "inspect, serve and pull know the images below"
+
 qemu-img bitmap --remove top/vda.qcow2 c
 "$BITFERRY" archive top/vda.qcow2 --to holed --quiet >/dev/null
 fails_with 14 'vda.*LAYER_GAP' "$BITFERRY" serve holed --since c --run true
