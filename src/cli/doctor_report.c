@@ -62,7 +62,7 @@ static const char *origin_text(const struct bf_subject *subject)
     case BF_SUBJECT_BY_LIBVIRT:
         return "libvirt's";
     case BF_SUBJECT_BY_FILE:
-        return links ? "a chain of links, as the file says" : "nested, as the file says";
+        return links ? "a chain of links, as described" : "nested, as described";
     case BF_SUBJECT_BY_NAMES:
         break;
     }

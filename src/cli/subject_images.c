@@ -168,13 +168,16 @@ static int subject_target(const struct bf_subject_request *request, const char *
     return r;
 }
 
-/* "disk.qcow2", "disk.qcow2 and 2 more" */
-static int add_title(const char *first, size_t nr_more, struct bf_subject *subject,
+/* "disk.qcow2", "disk.qcow2 and 2 more"; an archive may have no disk. */
+static int add_title(struct bf_subject *subject, const struct bf_arguments *args,
                      struct bf_error *err)
 {
-    if (nr_more == 0)
+    bool named = subject->nr_disks > 0 && subject->disks[0].layers.nr_disks > 0;
+    const char *first = named ? subject->disks[0].images[0].file : args->operands[0];
+
+    if (args->nr_operands == 1)
         return bf_subject_set(&subject->title, first, err);
-    if (asprintf(&subject->title, "%s and %zu more", first, nr_more) >= 0)
+    if (asprintf(&subject->title, "%s and %zu more", first, args->nr_operands - 1) >= 0)
         return 0;
     subject->title = NULL;
     return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
@@ -197,6 +200,5 @@ int bf_subject_targets(const struct bf_subject_request *request, struct bf_subje
         r = archive ? subject_target(request, text, subject, err)
                     : subject_image(text, subject, err);
     }
-    return r < 0 ? r
-                 : add_title(subject->disks[0].images[0].file, args->nr_operands - 1, subject, err);
+    return r < 0 ? r : add_title(subject, args, err);
 }

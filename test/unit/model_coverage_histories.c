@@ -186,8 +186,9 @@ static int random_drive(struct world *world, bool plugged)
 
 static void write_to(struct world *world, int drive)
 {
-    uint64_t mask = UINT64_C(1) << pick(world, BLOCKS) | UINT64_C(1) << pick(world, BLOCKS);
+    uint64_t mask = UINT64_C(1) << pick(world, BLOCKS);
 
+    mask |= UINT64_C(1) << pick(world, BLOCKS);
     if (world->nr_writes == WRITES_MAX)
         return;
     world->writes[world->nr_writes].drive = drive;

@@ -63,6 +63,9 @@ qemu-img bitmap --enable "$scratch/vda.qcow2" chk2
 checkpoints links chk1:vda=chk1 chk2:vda=chk2 >"$scratch/chain.json"
 examine 0 --checkpoints "$scratch/chain.json" "$scratch/archive"
 equal "archive incremental incremental" "$(jq -r .kind <<<"$said") $(cell vda chk1) $(cell vda chk2)" "an archive"
+"$BITFERRY" archive --quiet --to "$scratch/described" --checkpoints "$scratch/chain.json" "$scratch/vda.qcow2" >/dev/null
+examine 0 "$scratch/described"
+equal "links 2" "$(jq -r '.style + " \(.coverage[0].bitmaps | length)"' <<<"$said")" "the archive's own checkpoints"
 serve_bitmaps "$scratch/vda.qcow2"
 examine 0 --checkpoints "$scratch/chain.json" "$uri"
 stop_serving
