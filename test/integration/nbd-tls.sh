@@ -13,12 +13,12 @@ certificate_authority() {
         --outfile "$1/ca-cert.pem" 2>/dev/null
 }
 
-# certificate AUTHORITY FOLDER KIND HOST: KIND-cert.pem (server, client) for the host, into the folder
+# certificate AUTHORITY FOLDER KIND HOST [LINE]: KIND-cert.pem (server, client) for the host, into the folder
 certificate() {
     mkdir -p "$2"
     cp "$1/ca-cert.pem" "$2/"
     certtool --generate-privkey --key-type=ed25519 --outfile "$2/$3-key.pem" 2>/dev/null
-    printf 'cn = %s\ndns_name = %s\ntls_www_%s\nsigning_key\n' "$4" "$4" "$3" >"$2/$3.info"
+    printf 'cn = %s\ndns_name = %s\ntls_www_%s\nsigning_key\n%s\n' "$4" "$4" "$3" "${5:-}" >"$2/$3.info"
     certtool --generate-certificate --load-privkey "$2/$3-key.pem" --template "$2/$3.info" \
         --load-ca-certificate "$1/ca-cert.pem" --load-ca-privkey "$1/ca-key.pem" \
         --outfile "$2/$3-cert.pem" 2>/dev/null
@@ -69,6 +69,24 @@ ok "a server that wants TLS, asked without: $(cat "$scratch/.said")"
 fails_with 2 'USAGE: .*use nbds://' "$TOOL" pull "nbd://localhost:$port/x" --tls "$scratch/client"
 fails_with 2 'USAGE: ' "$TOOL" pull "nbds+unix:///x?socket=$scratch/s" --tls "$scratch/client"
 ok "certificates are never quietly unused"
+certificate "$scratch/ours" "$scratch/expired" client client 'expiration_date = "2021-01-01 00:00:00"'
+certificate "$scratch/ours" "$scratch/early" client client 'activation_date = "2097-01-01 00:00:00"'
+for kind in expired early; do
+    fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/$kind"
+    ok "a client's certificate that is $kind: $(cat "$scratch/.said")"
+done
+kill "$child"
+
+certificate "$scratch/ours" "$scratch/revoked" client client
+printf 'crl_next_update = 30\ncrl_number = 1\n' >"$scratch/crl.info"
+certtool --generate-crl --load-ca-privkey "$scratch/ours/ca-key.pem" --load-ca-certificate \
+    "$scratch/ours/ca-cert.pem" --load-certificate "$scratch/revoked/client-cert.pem" \
+    --template "$scratch/crl.info" --outfile "$scratch/server/ca-crl.pem" 2>/dev/null
+serve_tls --tls=require --tls-certificates="$scratch/server" --tls-verify-peer
+"$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client" >/dev/null
+fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/revoked"
+ok "a client's certificate that is revoked: $(cat "$scratch/.said")"
+rm "$scratch/server/ca-crl.pem"
 kill "$child"
 
 serve_tls --tls=require --tls-certificates="$scratch/other-host" --tls-verify-peer
