@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPLAINTS_MAX = 20, COMPLAINTS_MS = 60000 };
+
 struct dest_caller {
     struct bf_rpc_peer *peer;
     struct dest_caller *next;
@@ -26,6 +28,10 @@ static struct {
     struct generation *newest;
     struct dest_caller *callers;
     struct dest_drive *drives;
+    struct {
+        uint64_t since_ms;
+        unsigned nr;
+    } complaints; /* of those who were not let in */
 } exchange;
 
 const struct bf_peer_settings *dest_settings(void)
@@ -153,9 +159,26 @@ static void on_opened(void *ctx, struct bf_rpc_peer *peer)
            bf_rpc_peer_name(peer)[0] ? bf_rpc_peer_name(peer) : "nobody (plain TCP)");
 }
 
+/* A crowd does not fill the log: so many lines a minute, then a number. */
+static bool may_complain(void)
+{
+    uint64_t now_ms = uv_hrtime() / 1000000;
+
+    if (now_ms - exchange.complaints.since_ms > COMPLAINTS_MS) {
+        if (exchange.complaints.nr > COMPLAINTS_MAX)
+            bf_log(BF_LOG_WARNING, "%u more were not let in",
+                   exchange.complaints.nr - COMPLAINTS_MAX);
+        exchange.complaints.since_ms = now_ms;
+        exchange.complaints.nr = 0;
+    }
+    return ++exchange.complaints.nr <= COMPLAINTS_MAX;
+}
+
 static void on_refused(void *ctx, const char *address, const struct bf_error *err)
 {
     (void)ctx;
+    if (!may_complain())
+        return;
     bf_log(BF_LOG_WARNING, "%s was not let in: %s", address, err->text);
 }
 

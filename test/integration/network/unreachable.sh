@@ -52,5 +52,6 @@ no_crowd() {
     [ "$(fds)" -le "$before" ]
 }
 wait_for 30 no_crowd
+[ "$(grep -c 'was not let in' "$scratch/dest.log")" -le 20 ] || die "the crowd fills the log"
 nothing_left "in a crowd"
 ok "a crowd in front of the port holds nobody up, and is gone after a while"
