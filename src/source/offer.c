@@ -159,6 +159,24 @@ static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
     return disk->identity && disk->alias && add_layers(disk, facts);
 }
 
+/* A slip in a name must not pass for no wish at all. */
+static int check_wishes(const struct source_drive *drive, struct bf_error *err)
+{
+    const struct bf_plan *plan = &drive->move->plan;
+
+    for (size_t i = 0; i < plan->nr_modes; i++) {
+        bool found = false;
+
+        for (uint32_t j = 0; j < drive->offer.nr_disks; j++)
+            found = found || strcmp(drive->offer.disks[j].name, plan->modes[i].disk) == 0;
+        if (!found)
+            return bf_error_set(err, BF_E_NOT_FOUND,
+                                "a mode is wished for the disk '%s', which the machine has not",
+                                plan->modes[i].disk);
+    }
+    return 0;
+}
+
 static int add_facts(struct source_drive *drive, const struct bf_vm_facts *vm, struct bf_error *err)
 {
     struct bf_offer *offer = &drive->offer;
@@ -177,7 +195,8 @@ static int add_facts(struct source_drive *drive, const struct bf_vm_facts *vm, s
                 whole = add_disk_facts(offer, i, &vm->disks[j]) && whole;
         }
     }
-    return whole ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
+    return whole ? check_wishes(drive, err)
+                 : bf_error_set(err, BF_E_NO_MEMORY, "no memory for the bitmaps of a move");
 }
 
 static void on_facts(void *ctx, json_t *document, const struct bf_error *err)

@@ -103,6 +103,13 @@ fails_with 1 "not the facts of a VM" "$BITFERRY" plan --facts "$scratch/plan" --
 ok "facts gathered on each host give the same plan"
 
 start_helpers
+slip=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
+    --peer "$peer" "${disks_here[@]}" --mode vdx=nbd)
+fails_with 1 "disk 'vdx', which the machine has not" order source wait --timeout 30 "$slip"
+fails_with 1 "not 'tape'" order source start --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
+    --peer "$peer" "${disks_here[@]}" --mode vda=tape
+ok "a slip in a wish is told"
+
 move[dest]=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" \
     "${disks_there[@]}")
 move[source]=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
