@@ -19,10 +19,10 @@ char *bf_shell_word(const char *text)
 
     if (text[0] && strspn(text, plain) == nr_bytes)
         return strdup(text);
-    word = at = malloc(nr_bytes * 4 + 3);
+    word = malloc(nr_bytes * 4 + 3);
     if (!word)
         return NULL;
-    *at++ = '\'';
+    at = stpcpy(word, "'");
     for (; *text; text++) {
         if (*text == '\'')
             at = stpcpy(at, "'\\''");
@@ -73,7 +73,8 @@ static int add_image_removal(struct bf_remedy *remedy, const char *file, const c
     char *command = NULL;
 
     if (!file_word || !bitmap_word ||
-        asprintf(&command, "qemu-img bitmap --remove %s %s", file_word, bitmap_word) < 0)
+        asprintf(&command, "qemu-img bitmap --remove %s%s %s",
+                 file[0] == '-' || bitmap[0] == '-' ? "-- " : "", file_word, bitmap_word) < 0)
         return no_memory(err);
     return add(remedy, command, err);
 }
@@ -215,8 +216,8 @@ static int forget_unknown(struct bf_remedy *remedy, const struct bf_subject *sub
                : add_image_removal(remedy, image->file, finding->bitmap, err);
 }
 
-static int convert_image(struct bf_remedy *remedy, const struct bf_subject *subject,
-                         const struct bf_finding *finding, struct bf_error *err)
+static int convert_image(struct bf_remedy *remedy, const struct bf_finding *finding,
+                         struct bf_error *err)
 {
     const char *file = finding->disk->images[0].file;
     BF_CLEANUP(bf_freep) char *word = bf_shell_word(file);
@@ -226,7 +227,7 @@ static int convert_image(struct bf_remedy *remedy, const struct bf_subject *subj
                    "off; a raw one must be converted";
     if (!word)
         return no_memory(err);
-    if (subject->kind == BF_SUBJECT_OF_ARCHIVE || strstr(file, "qcow2") == NULL)
+    if (!finding->disk->images[0].is_old)
         return 0;
     if (asprintf(&command, "qemu-img amend -f qcow2 -o compat=1.1 %s", word) < 0)
         return no_memory(err);
@@ -244,7 +245,7 @@ static int by_reason(struct bf_remedy *remedy, const struct bf_subject *subject,
         remedy->text = "ask again when the VM runs here";
         return 0;
     case BF_CHECK_DISK_STORES:
-        return convert_image(remedy, subject, finding, err);
+        return convert_image(remedy, finding, err);
     case BF_CHECK_DISK_IN_CHECKPOINT:
         remedy->text = "take this disk in full this time; it is part of the next checkpoint";
         return 0;

@@ -15,6 +15,7 @@ struct bf_subject_image {
     char *node;     /* in a running QEMU, else "" */
     char *file;     /* path, or what QEMU calls it */
     bool can_store; /* bitmaps: qcow2 version 3 */
+    bool is_old;    /* known to be qcow2 version 2 */
 };
 
 struct bf_subject_disk {

@@ -46,23 +46,32 @@ static int read_image(const char *path, struct bf_subject_disk *disk, struct bf_
     return copy_bitmaps(&catalog.disks[0], layer, err);
 }
 
+/* An image that cannot hold bitmaps, which is no failure. */
+static int add_bare(const char *file, const json_t *image, bool is_old,
+                    struct bf_subject_disk *disk, struct bf_error *err)
+{
+    json_int_t size_bytes = json_integer_value(json_object_get(image, "virtual-size"));
+    struct bf_catalog_disk *layer;
+    int r = bf_subject_add_layer(disk, "", file, size_bytes > 0 ? (uint64_t)size_bytes : 0, &layer,
+                                 err);
+
+    if (r == 0)
+        disk->images[disk->layers.nr_disks - 1].is_old = is_old;
+    return r;
+}
+
 static int read_chained(const json_t *image, struct bf_subject_disk *disk, struct bf_error *err)
 {
     const char *file = json_string_value(json_object_get(image, "filename"));
     const char *format = json_string_value(json_object_get(image, "format"));
-    json_int_t size_bytes = json_integer_value(json_object_get(image, "virtual-size"));
-    struct bf_catalog_disk *layer;
     struct bf_error image_err = BF_ERROR_INIT;
     int r;
 
     if (!file || !format || strcmp(format, "qcow2") != 0)
-        return bf_subject_add_layer(disk, "", file ? file : "",
-                                    size_bytes > 0 ? (uint64_t)size_bytes : 0, &layer, err);
+        return add_bare(file ? file : "", image, false, disk, err);
     r = read_image(file, disk, &image_err);
-    /* It cannot hold bitmaps, and that is no failure. */
     if (r < 0 && image_err.code == BF_E_QCOW2_V2)
-        return bf_subject_add_layer(disk, "", file, size_bytes > 0 ? (uint64_t)size_bytes : 0,
-                                    &layer, err);
+        return add_bare(file, image, true, disk, err);
     if (r < 0)
         (void)bf_error_set(err, image_err.code, "%s", image_err.text);
     return r;

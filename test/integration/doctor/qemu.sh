@@ -133,6 +133,19 @@ looked 0 --checkpoints "$chain"
 equal "over vdb" "$(jq -r '[.coverage[0].bitmaps[].node] | join(" ")' <<<"$said")" "the union"
 ok "a snapshot: without the bitmap a gap, with it the union of both images"
 
+qemu-img create -q -f qcow2 "$scratch/target.qcow2" $disk_size
+plain_disk source target "$scratch/target.qcow2" qcow2
+qmp source blockdev-mirror \
+    '{"job-id":"m","device":"vda","target":"target","sync":"full","filter-node-name":"filter"}' >/dev/null
+attached=(vda=filter)
+checkpoints nested chk1:vda=chk1 >"$chain"
+looked 0 --checkpoints "$chain"
+equal "vda" "$(jq -r '.coverage[0].bitmaps[].node' <<<"$said")" "the node under the filter"
+qmp source block-job-cancel '{"device":"m","force":true}'
+idle() { [ "$(qmp source query-block-jobs)" = '[]' ]; }
+wait_for 30 idle
+ok "a mirror's filter stands above the disk: what is below it counts"
+
 qemu-img create -q -f raw "$scratch/raw" $disk_size
 guest_disk source raw "$scratch/raw" raw
 attached=(raw=raw)

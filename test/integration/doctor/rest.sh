@@ -88,5 +88,10 @@ qemu-img bitmap --disable "$scratch/$name.qcow2" "$name"
 examine 4 vda="$scratch/$name.qcow2"
 eval "$(remedy BITMAP_FROZEN)"
 equal "" "$(qemu-img info "$scratch/$name.qcow2" | grep bitmaps || true)" "bitmaps after the remedy"
+qemu-img bitmap --add -- "$scratch/$name.qcow2" -x
+qemu-img bitmap --disable -- "$scratch/$name.qcow2" -x
+examine 4 vda="$scratch/$name.qcow2"
+eval "$(remedy BITMAP_FROZEN)"
+equal "" "$(qemu-img info "$scratch/$name.qcow2" | grep bitmaps || true)" "bitmaps after the remedy"
 clean_temp
 ok "what is refused, and names that a shell would read"
