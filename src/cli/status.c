@@ -202,7 +202,11 @@ const struct bf_command bf_status_command = {
     .nr_options = NR_STATUS_OPTIONS,
     .description = "Shows the move _ID_, or all that the daemons of this host know: their phase, "
                    "and for each disk and bitmap how far it is or what became of it.  Moves that "
-                   "have ended are remembered for a while.",
+                   "have ended are remembered for a while.\n"
+                   "\n"
+                   "A bitmap is *carried*; *widened*: it covers more than the source's; *native*: "
+                   "QEMU itself brought it, and nothing is missing in it; or *dropped*, with a "
+                   "reason.",
     .examples = "bitferry status --watch\nfollow all moves in a terminal\n",
     .run = run_status,
 };
