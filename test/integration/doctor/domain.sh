@@ -55,23 +55,34 @@ ok "an external snapshot: the union of both images"
 
 # What other programs do behind libvirt's back
 node=$(jq -r '.coverage[] | select(.disk == "vdb" and .since == "chk3").bitmaps[].node' <<<"$said")
-domain_qmp A web1 "{\"execute\":\"block-dirty-bitmap-disable\",\"arguments\":{\"node\":\"$node\",\"name\":\"chk3\"}}" >/dev/null
+on_bitmap() {
+    domain_qmp A web1 "{\"execute\":\"block-dirty-bitmap-$1\",\"arguments\":{\"node\":\"$node\",\"name\":\"$2\"}}" >/dev/null
+}
+on_bitmap disable chk3
 examine 3
 equal "BITMAP_FROZEN incremental" "$(cell vdb chk3) $(cell vda chk3)" "coverage by a frozen bitmap"
 ! backs_up chk3 vdb || die "libvirt takes a frozen bitmap"
-domain_qmp A web1 "{\"execute\":\"block-dirty-bitmap-remove\",\"arguments\":{\"node\":\"$node\",\"name\":\"chk3\"}}" >/dev/null
-examine 3
-equal "BITMAP_MISSING" "$(cell vdb chk3)" "coverage without the bitmap"
-! backs_up chk3 vdb || die "libvirt finds the bitmap"
-follow BITMAP_MISSING
+follow BITMAP_FROZEN
 examine 3
 equal "chk1 chk2<chk1" "$(tree A web1)" "checkpoints after the remedy"
+equal "DISK_NOT_IN_CHECKPOINT" "$(jq -r '[.findings[].code] | unique | join(" ")' <<<"$said")" "findings after it"
+
+domain_checkpoint A web1 chk4 --diskspec vdb --diskspec vda,checkpoint=no
+on_bitmap remove chk4
+examine 3
+equal "BITMAP_MISSING DISK_NOT_IN_CHECKPOINT" "$(cell vdb chk4) $(cell vda chk4)" "coverage without the bitmap"
+! backs_up chk4 vdb || die "libvirt finds the bitmap"
+follow BITMAP_MISSING
+equal "chk1 chk2<chk1" "$(tree A web1)" "checkpoints after the remedy"
+
+a checkpoint-delete web1 chk2 --metadata >/dev/null
+examine 3
 equal "BITMAP_UNKNOWN" "$(jq -r '[.findings[].code | select(startswith("BITMAP"))] | unique[]' <<<"$said")" \
-    "the bitmap that its checkpoint left on vda"
+    "the bitmap that its checkpoint left behind"
 follow BITMAP_UNKNOWN
 examine 3
 equal "$IMAGES/web1.qcow2:0" "$(jq -r '.findings[] | select(.code == "BITMAP_UNKNOWN") |
-    "\(.image):\(.remedy.commands | length)"' <<<"$said")" "what is left of chk3 below the top"
+    "\(.image):\(.remedy.commands | length)"' <<<"$said")" "what is left of chk2, below the top"
 ok "a frozen bitmap, one that is gone, one that was left: as libvirt has it, and doctor's commands mend it"
 
 ferry A 0 inspect --timeline --domain web1
@@ -88,3 +99,17 @@ status=0
 said=$(hosts_run B bitferry doctor --json --connect $a_uri --domain web1) || status=$?
 equal "3 incremental" "$status $(cell vda chk1)" "running, on another host"
 ok "the timeline; the domain shut off, and from another host"
+
+# shellcheck disable=SC2016 # expanded there
+hosts_run A sh -c 'kill -KILL "$(cat /run/libvirt/qemu/web1.pid)"'
+off() { [ "$(a domstate web1)" = "shut off" ]; }
+wait_for 30 off
+a start web1 >/dev/null
+examine 4
+equal "BITMAP_INCONSISTENT" "$(cell vda chk1)" "after QEMU was killed"
+! backs_up chk1 vda || die "libvirt takes an inconsistent bitmap"
+follow BITMAP_INCONSISTENT
+examine 4
+equal " 0" "$(tree A web1) $(jq '.coverage | length' <<<"$said")" "checkpoints after the remedy"
+a destroy web1 >/dev/null
+ok "a QEMU that was killed: full, and the checkpoint can be deleted"
