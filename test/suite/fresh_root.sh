@@ -57,6 +57,7 @@ debootstrap --variant=minbase "$suite" "$root" >"$root.log" 2>&1 || {
     exit 1
 }
 rm -f "$root.log"
+chmod 755 "$root" # other users of it must be able to enter, as on any Debian
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 git clone -q "$top" "$root/root/bitferry"
 
