@@ -91,7 +91,8 @@ for command in "wait x" "abort 00" "status zz"; do
 done
 fails_with 2 'installed, committed or frozen' "$BITFERRY" wait "$id" --for ever
 fails_with 2 'NAME=NODE' "$BITFERRY" start --vm a --uuid "$uuid" --qmp q --peer h --disk vda
-fails_with 2 'expect: --vm NAME is required' "$BITFERRY" expect
+fails_with 2 'expect: give --qmp .* or --domain' "$BITFERRY" expect
+fails_with 2 'expect: --vm NAME is required' "$BITFERRY" expect --qmp /run/web1.qmp
 fails_with 10 "no daemon listens at $scratch/none" "$BITFERRY" list --socket "$scratch/none"
 configure
 run_child "$BF_BUILD/test/daemon_with_driver" bare --config "$scratch/conf" 2>"$scratch/log"

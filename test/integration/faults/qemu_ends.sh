@@ -15,8 +15,9 @@ failed() {
 
 # source_lost: its QEMU is gone; the destination has nothing, and nothing is left
 source_lost() {
-    failed source SOURCE_QEMU_GONE
-    failed dest 'QEMU on the source ended|DEST_QEMU_GONE'
+    # The destination's QEMU may notice first, by its migration that fails
+    failed source 'SOURCE_QEMU_GONE|the destination says: the guest stays on the source'
+    failed dest 'QEMU on the source ended|DEST_QEMU_GONE|MIGRATION_FAILED'
     [ -z "${qemu_pid[dest]:-}" ] ||
         equal "" "$(bitmap dest vda new)$(bitmap dest vda old)" "final names at the destination"
     [ -z "${qemu_pid[dest]:-}" ] || clean dest
