@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A running VM with a Linux guest moves from one QEMU to another, twice: without bitferry, and with it.
-# Run by `./dev demo`.
+# A running VM with a Linux guest moves from one QEMU to another and keeps its checkpoints; then what that costs,
+# next to a move that loses them and to QEMU's own way.  Run by `./dev demo`.
 . "$(dirname "${BASH_SOURCE[0]}")/../integration/move/lib.sh"
 
 if [ -t 1 ]; then
-    bold=$'\033[1m' dim=$'\033[2m' green=$'\033[32m' plain=$'\033[0m'
+    bold=$'\033[1m' dim=$'\033[2m' green=$'\033[32m' cyan=$'\033[36m' plain=$'\033[0m'
 else
-    bold='' dim='' green='' plain=''
+    bold='' dim='' green='' cyan='' plain=''
 fi
 
 step() {
@@ -21,79 +21,86 @@ yes() {
     printf '  %s✔ %s%s\n' "$green" "$*" "$plain"
 }
 
+# as_it_goes: lines of a program on stderr, each with the time since the first
+as_it_goes() {
+    local line begun=${EPOCHREALTIME/[.,]/} now
+    while IFS= read -r line; do
+        now=${EPOCHREALTIME/[.,]/}
+        printf '  %s%5d ms%s  %s\n' "$cyan" $(((now - begun) / 1000)) "$plain" "${line#-- }"
+    done
+}
+
 digest_of() {
     qmp "$1" x-debug-block-dirty-bitmap-sha256 "{\"node\":\"vda\",\"name\":\"$2\"}" | jq -r .sha256
 }
 
+# bitmaps SIDE: what an incremental backup since each would copy
 bitmaps() {
     local name
     for name in chk1 chk2; do
-        bitmap "$1" vda "$name" | jq -r '"  \(.name)  \(.count / 1024) KiB to back up, granularity \(.granularity / 1024) KiB"'
+        bitmap "$1" vda "$name" | jq -r '"  \(.name)  \(.count / 1024) KiB to back up since then"'
     done
 }
 
-# begin_story: a guest at A that writes, two checkpoints with full backups, and B waits
-begin_story() {
-    qemu-img create -q -f qcow2 "$scratch/A.qcow2" 64M
-    qemu-img create -q -f qcow2 "$scratch/B.qcow2" 64M
-    note "a Linux guest boots at A, without KVM: some seconds"
-    begin_guest A "$scratch/A.qcow2"
-    guest A start 2026 150 24 >/dev/null
-    wrote A 100
-    checkpoint A vda chk1 "$scratch/chk1.full.qcow2"
-    wrote A 100
-    checkpoint A vda chk2 "$scratch/chk2.full.qcow2"
-    wrote A 100
-    arrive_guest B "$scratch/B.qcow2"
-    bitmaps A
-}
-
-# figures TITLE REPORT SIDE: QEMU's own, and the guest's
-figures() {
-    printf '  %-18s %4s ms of downtime, %5s ms in all;  %s\n' "$1" "$(jq .downtime_ms <<<"$2")" \
-        "$(jq .total_ms <<<"$2")" "$(guest "$3" report)"
-}
-
 build_guest
-
-step '1. A guest that writes all the while; checkpoints chk1 and chk2, each with a full backup'
-begin_story
-
-step '2. It moves without bitferry: disk by mirror, then memory, while it writes'
-guest A report >/dev/null
-without=$(move A B --without-bitferry)
-without_figures=$(figures 'without bitferry' "$without" B)
-[ -z "$(bitmap B vda chk1)" ] || die "chk1 is there although nobody carried it"
-note "no checkpoint has arrived: the next backup would be a full one"
-end_qemu A
-end_qemu B
-
-step '3. The same once more, now with bitferry-source and bitferry-dest'
 begin_daemons
-begin_story
+
+step '1. At A: a guest that writes all the while, checkpoints chk1 and chk2, a full backup of each'
+note 'Linux boots, without KVM: some seconds'
+qemu-img create -q -f qcow2 "$scratch/A.qcow2" 64M
+qemu-img create -q -f qcow2 "$scratch/B.qcow2" 64M
+begin_guest A "$scratch/A.qcow2"
+guest A start 2026 150 24 >/dev/null
+for name in chk1 chk2; do
+    wrote A 100
+    checkpoint A vda "$name" "$scratch/$name.full.qcow2"
+    note "$name: full backup made"
+done
+wrote A 100
+bitmaps A
+
+step '2. It moves to B, and writes on: disk by mirror, bitmaps by bitferry, memory last'
+arrive_guest B "$scratch/B.qcow2"
 guest A report >/dev/null
-with=$(move A B)
-with_figures=$(figures 'with bitferry' "$with" B)
+move A B 2> >(as_it_goes) >"$scratch/moved"
+wait $! || true
+note "$(guest B report) through the whole move"
 bitmaps B
+end_qemu A
 
-step '4. Downtime by QEMU, writes as the guest has measured them through the whole move'
-printf '%s\n%s\n' "$without_figures" "$with_figures"
-note "one move each, on a machine that does all else too: a single pair of figures proves nothing"
+step '3. What the pause costs: a guest with a disk of 1 TiB and ten bitmaps of 16.7 M bits, moved in three ways'
+note 'medians of three moves each, on a machine that does all else too: "./dev bench live" is for figures'
+bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --links unix --ways none,native,bitferry --json \
+    2>"$scratch/said" >"$scratch/summary.json" || die "$(cat "$scratch/said")"
+yes 'moved nine times; the figures come last'
 
-step '5. It writes on at B, and the incremental backup is made there'
+step '4. At B: the guest has written on; the incremental backups are made there'
 wrote B 100
 guest B stop >/dev/null
 for name in chk1 chk2; do
     carried B vda "$name"
-    printf '  %s  QEMU at B: sha256 %s\n' "$name" "$(digest_of B "$name")"
+    printf '  %s  %s\n' "$name" "sha256 by QEMU: $(digest_of B "$name")"
     incremental B vda "$name" "$scratch/$name.full.qcow2" "$scratch/$name.incremental.qcow2"
 done
-end_qemu A
 end_qemu B
 for name in chk1 chk2; do
     qemu-img compare -q "$scratch/$name.incremental.qcow2" "$scratch/B.qcow2" ||
         die "full + incremental since $name is not the disk"
-    yes "$name: full backup from A + incremental backup from B = the disk, byte for byte"
 done
 qemu-img check -q "$scratch/B.qcow2" || die "qemu-img check"
+
+step 'The pause, by QEMU, and the longest write, by the guest'
+jq -r '
+    def left($width): tostring | . + " " * ([$width - length, 0] | max);
+    def right($width): tostring | " " * ([$width - length, 0] | max) + .;
+    {none: "without bitmaps", native: "QEMU'\''s own way", bitferry: "bitferry"} as $names |
+    .cases[0].rows | map({key: .way, value: .}) | from_entries | .none, .native, .bitferry |
+    "  \($names[.way] | left(17))\(.downtime_ms | right(5)) ms of downtime   \(.longest_ms // 0 | round | right(5)) ms longest write" +
+    if .way == "bitferry" then "   (bitmaps there \(.installed_ms) ms after the disk)"
+    elif .way == "native" then "   (only with a raised limit)" else "" end' "$scratch/summary.json"
+
+step 'And what it is for'
+for name in chk1 chk2; do
+    yes "$name: full backup from A + incremental backup from B = the disk, byte for byte"
+done
 yes 'qemu-img check finds nothing wrong'
