@@ -15,6 +15,7 @@ usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--wa
   --bitmaps N,...  with how many bitmaps (default: 1,10,50)
   --links L,...    over Unix sockets, and over a link of 1 Gbit/s between two network namespaces (root)
   --ways WAY,...   none: no bitmaps, the yardstick; lost: bitmaps that nobody carries; bitferry;
+                   bitferry-status: with --read block-status;
                    native: QEMU's dirty-bitmaps capability, its downtime limit raised; native-postcopy;
                    native-idle, bitferry-idle: an idle guest, and QEMU's default downtime limit
   --quick          one round, one bitmap
@@ -24,7 +25,7 @@ EOT
 }
 
 rounds=5 numbers=(1 10 50) links=(unix veth) json='' lines=''
-ways=(none bitferry lost native native-postcopy bitferry-idle native-idle)
+ways=(none bitferry lost bitferry-status native native-postcopy bitferry-idle native-idle)
 
 # list NAME TEXT PATTERN: split at commas, each of the pattern
 list() {
@@ -54,7 +55,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --ways)
-        list ways "${2:-}" 'none|lost|bitferry|native|native-postcopy|native-idle|bitferry-idle'
+        list ways "${2:-}" 'none|lost|bitferry|bitferry-status|native|native-postcopy|native-idle|bitferry-idle'
         shift
         ;;
     --quick) rounds=1 numbers=(1) ;;

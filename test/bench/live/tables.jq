@@ -7,7 +7,7 @@ def fixed($digits): if . == null then "" else pow(10; $digits) as $scale | (. * 
         "." + ((($all | fabs) % $scale | tostring) | "0" * ($digits - length) + .) end end;
 def mib: if . == null then "" else . / 1024 | fixed(1) end;
 def verdict: if . == null then "" elif . then "reached" else "MISSED" end;
-def rank: {none: 0, lost: 1, bitferry: 2, native: 3, "native-postcopy": 4, "bitferry-idle": 5, "native-idle": 6}[.];
+def rank: {none: 0, lost: 1, bitferry: 2, native: 3, "native-postcopy": 4, "bitferry-status": 2.5, "bitferry-idle": 5, "native-idle": 6}[.];
 
 def line:
     "  \(.way | left(16))" + if .arrived == 0 then "  not paused within \(.patience_s) s: given up" else
