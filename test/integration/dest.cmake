@@ -8,6 +8,14 @@ bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
 foreach(name source_killed source_away bitmaps qemu_ends children hung terminated
-    cancelled no_room no_digests)
+    cancelled no_room no_digests killed_writing)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
+
+# Not with a sanitizer, which has an allocator of its own.
+if(NOT BF_SANITIZE)
+  add_library(malloc_fails MODULE tools/malloc_fails.c)
+  target_compile_definitions(malloc_fails PRIVATE _GNU_SOURCE)
+  set_target_properties(malloc_fails PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  bf_integration_test(faults/no_memory TIMEOUT 600)
+endif()
