@@ -248,11 +248,11 @@ void dest_inspect(struct dest_drive *drive)
     }
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (is_here(drive, drive->offer.states[i].disk))
-            add_temporary(&looks, drive, drive->offer.states[i].disk, BF_TEMPORARY_SNAPSHOT, i);
+            add_temporary(&looks, drive, drive->offer.states[i].disk, BF_TEMPORARY_LOADED, i);
     }
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
         if (wants_disk(drive, i))
-            add_temporary(&looks, drive, i, BF_TEMPORARY_DELTA, i);
+            add_temporary(&looks, drive, i, BF_TEMPORARY_LOADED_DELTA, i);
     }
     if (!measure(drive, &looks, BF_LIVE_DIGESTS, on_loads_seen))
         look_again(drive, NULL);

@@ -15,8 +15,8 @@ static const struct bf_known *written(const struct dest_drive *drive, uint32_t i
 static const char *temporary(const struct dest_drive *drive, uint32_t index, char *buf)
 {
     return bf_offer_temporary(&drive->offer, drive->wish.epoch,
-                              drive->wish.round == BF_ROUND_DELTA ? BF_TEMPORARY_DELTA
-                                                                  : BF_TEMPORARY_SNAPSHOT,
+                              drive->wish.round == BF_ROUND_DELTA ? BF_TEMPORARY_LOADED_DELTA
+                                                                  : BF_TEMPORARY_LOADED,
                               index, buf);
 }
 

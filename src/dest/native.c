@@ -179,12 +179,12 @@ static void copy_twice(const struct dest_drive *drive, uint32_t index,
                              bitmap->granularity_bytes);
     if (drive->found.bitmaps[index] & BF_FOUND_SNAPSHOT)
         merge_into(drive, actions, united,
-                   bf_offer_temporary(offer, epoch, BF_TEMPORARY_SNAPSHOT, index, name), index);
+                   bf_offer_temporary(offer, epoch, BF_TEMPORARY_LOADED, index, name), index);
     if (drive->found.bitmaps[index] & BF_FOUND_DELTA)
-        merge_into(
-            drive, actions, united,
-            bf_offer_temporary(offer, epoch, BF_TEMPORARY_DELTA, offer->states[index].disk, name),
-            index);
+        merge_into(drive, actions, united,
+                   bf_offer_temporary(offer, epoch, BF_TEMPORARY_LOADED_DELTA,
+                                      offer->states[index].disk, name),
+                   index);
 }
 
 static void on_copied(void *ctx, enum bf_live_end end, const struct bf_error *err)

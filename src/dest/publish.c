@@ -182,13 +182,13 @@ static void publish(struct dest_drive *drive, struct bf_live_actions *actions, u
                   .granularity_bytes = bitmap->granularity_bytes,
                   .recording = recording,
                   .persistent = bitmap->persistent && offer->disks[disk].stores},
-        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SNAPSHOT, index, snapshot),
+        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_LOADED, index, snapshot),
     };
 
     if (recording)
         final.tracker = bf_offer_temporary(offer, epoch, BF_TEMPORARY_TRACKER, disk, tracker);
     if (recording && drive->wish.with_delta)
-        final.delta = bf_offer_temporary(offer, epoch, BF_TEMPORARY_DELTA, disk, delta);
+        final.delta = bf_offer_temporary(offer, epoch, BF_TEMPORARY_LOADED_DELTA, disk, delta);
     bf_live_actions_publish(actions, &final);
 }
 

@@ -77,8 +77,8 @@ static void warn_poisoned(struct source_drive *drive, uint32_t disk)
     bf_move_warn(drive->move, text);
 }
 
-/* A mapping by us also where the capability alone was set: without one QEMU would send all bitmaps
- * that it sees, our temporaries too, and fail over there. */
+/* A mapping by us also where the capability alone was set: without one QEMU sends all bitmaps that
+ * it sees, our temporaries too, while the guest is stopped. */
 static void set_mapping(struct source_drive *drive)
 {
     struct bf_live *live = bf_qemu_live(drive->qemu);

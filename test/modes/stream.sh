@@ -137,3 +137,31 @@ equal 'good carried' "$(order dest status --json "${move[dest]}" |
 equal '10 11' "$(dirty_granules dest there good)" "the good one"
 end_pair
 ok "beside an inconsistent bitmap, which would fail QEMU's transfer, bitferry carries the others"
+
+# Somebody sets the capability when all is under way, and no mapping: then QEMU sends every bitmap that it sees,
+# by the names of nodes and block backends.
+begin_pair one
+qmp dest blockdev-del '{"node-name":"there"}'
+plain_disk dest guest-vda "$scratch/dest.qcow2" qcow2
+move[dest]=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" --disk vda=guest-vda)
+move[source]=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
+    --peer "$peer" --disk vda=vda --handover freeze)
+order source wait --quiet --for installed --timeout 60 "${move[source]}"
+capabilities source dirty-bitmaps
+capabilities dest dirty-bitmaps
+migrate_until_pause
+order source wait --quiet --for frozen --timeout 20 "${move[source]}" >/dev/null 2>&1 || true
+qmp source migrate-continue '{"state":"pre-switchover"}'
+wait_for 60 migration_ended source
+equal completed "$(migration source)" "a migration in which QEMU sends our temporaries too"
+wait_for 60 is running run_state dest
+for role in source dest; do
+    order $role wait --quiet --for committed --timeout 60 "${move[$role]}" >/dev/null 2>&1 || true
+done
+case $(order dest status --json "${move[dest]}" | jq -r '.moves[0].bitmaps[0].outcome'),$(dirty_granules dest guest-vda one 2>/dev/null || true) in
+carried,'10 11' | native,'10 11' | dropped,) ;;
+*) die "what is told is not what is there: $(order dest status --json "${move[dest]}")" ;;
+esac
+check_leftovers
+end_pair
+ok "a transfer of QEMU's that somebody sets up late does not fail with our temporaries"

@@ -1,8 +1,8 @@
 /** QEMU's own transfer of bitmaps, set up by us: capability `dirty-bitmaps` and
  *  `block-bitmap-mapping`, the same aliases on both sides.
  *
- * Bitmaps that are not in the mapping stay out of the stream: our temporaries, which would collide
- * at the destination, above all.  QEMU cannot take a mapping back, only the capability.
+ * Bitmaps that are not in the mapping stay out of the stream: our temporaries above all.  QEMU
+ * cannot take a mapping back, only the capability.
  */
 #ifndef DRIVE_STREAM_H
 #define DRIVE_STREAM_H

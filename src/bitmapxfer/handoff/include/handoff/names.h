@@ -22,12 +22,15 @@ enum {
 };
 
 enum bf_temporary_kind {
-    BF_TEMPORARY_SNAPSHOT, /* both sides, index of the bitmap; disabled */
-    BF_TEMPORARY_DELTA, /* both sides, index of the disk; records on the source until it is read */
-    BF_TEMPORARY_TRACKER, /* destination, index of the disk; recording */
+    BF_TEMPORARY_SNAPSHOT, /* source, index of the bitmap; disabled */
+    BF_TEMPORARY_DELTA,    /* source, index of the disk; records until it is read */
+    BF_TEMPORARY_TRACKER,  /* destination, index of the disk; recording */
     BF_TEMPORARY_NATIVE, /* destination, index of the bitmap: what QEMU brought, and the same ... */
     BF_TEMPORARY_UNITED, /* ... with the snapshot and the delta: equal if nothing is missing */
     BF_TEMPORARY_REPAIR, /* source, index of the bitmap: a copy while it is made anew */
+    BF_TEMPORARY_LOADED, /* destination: the snapshot.  By another name, or it would collide with
+                            the source's where QEMU itself sends all bitmaps that it sees ... */
+    BF_TEMPORARY_LOADED_DELTA, /* ... and the same of the delta */
     BF_NR_TEMPORARY_KINDS
 };
 
