@@ -138,6 +138,8 @@ void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope)
         r = init_machine(drive, envelope->epoch, &err);
     if (r < 0)
         dest_end(drive, BF_MOVE_FAILED, &err);
+    else if (drive->guest_ran) /* seen before there was a machine to be told */
+        dest_tell(drive, BF_DEST_GUEST_RUNS);
     else
         dest_pump(drive);
 }

@@ -86,6 +86,7 @@ const struct bf_config_key bf_config_keys[] = {
      .min = 1,
      .max = 86400,
      .number = 600},
+    {.name = "expect_domains", .kind = BF_KEY_SWITCH, .at = AT(expect_domains)},
     {.name = "pull_timeout_s",
      .kind = BF_KEY_NUMBER,
      .at = AT(pull_timeout_s),

@@ -63,6 +63,11 @@ void bf_service_on_reap(uv_timer_t *timer);
 void bf_service_start(struct bf_service *service, struct bf_connection *connection,
                       struct bf_control_request *request);
 
+/** An `expect` of the daemon's own; takes the plan out of @request.  *ret_move stays NULL where it
+ * cannot be, which is logged. */
+void bf_service_expect(struct bf_service *service, struct bf_control_request *request,
+                       struct bf_move **ret_move);
+
 /** service_hook.c: someone else does something with a VM. */
 void bf_service_hook(struct bf_service *service, struct bf_connection *connection,
                      const struct bf_control_request *request);

@@ -1,16 +1,48 @@
-/* `hook`: what libvirt or an orchestrator does with a VM, told by its hook.  It is an observation;
- * what becomes of the move is learned from QEMU. */
+/* `hook`: what libvirt or an orchestrator does with a VM, told by its hook.  It is an observation,
+ * and may begin or end the wait for a domain (expect_domains); what becomes of a move is learned
+ * from QEMU. */
 #include "service.h"
 
 #include "daemon/log.h"
 
 #include <string.h>
 
+static struct bf_move *expect(struct bf_service *service, const struct bf_plan *plan)
+{
+    struct bf_control_request request = {.op = BF_OP_EXPECT};
+    struct bf_move *move = NULL;
+
+    memcpy(request.plan.uuid, plan->uuid, sizeof plan->uuid);
+    request.plan.vm = strdup(plan->vm);
+    request.plan.domain = strdup(plan->uuid);
+    if (request.plan.vm && request.plan.domain)
+        bf_service_expect(service, &request, &move);
+    bf_control_request_release(&request);
+    if (move)
+        move->by_hook = true;
+    return move;
+}
+
+/* A domain that will arrive is expected; one that was released before it ran here does not come. */
+static struct bf_move *obey(struct bf_service *service, const struct bf_control_request *request,
+                            struct bf_move *move)
+{
+    const struct bf_config *config = service->config;
+
+    if (!move && config->role == BF_ROLE_DEST && config->expect_domains &&
+        strcmp(request->event, "migrate begin") == 0)
+        return expect(service, &request->plan);
+    if (move && move->by_hook && strcmp(request->event, "release end") == 0 && service->driver)
+        service->driver->abort(move);
+    return move;
+}
+
 void bf_service_hook(struct bf_service *service, struct bf_connection *connection,
                      const struct bf_control_request *request)
 {
     const struct bf_plan *plan = &request->plan;
-    struct bf_move *move = bf_moves_find_active(&service->moves, plan->uuid);
+    struct bf_move *move =
+        obey(service, request, bf_moves_find_active(&service->moves, plan->uuid));
     json_t *reply = bf_control_ok();
 
     if (move) {

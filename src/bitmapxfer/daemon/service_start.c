@@ -108,6 +108,20 @@ static int find_or_add(struct bf_service *service, struct bf_control_request *re
     return r < 0 ? r : add(service, request, ret_move, err);
 }
 
+void bf_service_expect(struct bf_service *service, struct bf_control_request *request,
+                       struct bf_move **ret_move)
+{
+    struct bf_error err = BF_ERROR_INIT;
+    int r = check_op(service, BF_OP_EXPECT, &err);
+
+    if (r == 0)
+        r = check_room(service, &err);
+    if (r == 0)
+        r = add(service, request, ret_move, &err);
+    if (r < 0)
+        bf_log(BF_LOG_WARNING, "a domain that a hook announces is not expected: %s", err.text);
+}
+
 void bf_service_start(struct bf_service *service, struct bf_connection *connection,
                       struct bf_control_request *request)
 {

@@ -115,6 +115,7 @@ static void not_reached(struct bf_qemu *qemu, const struct bf_error *err)
 {
     bool ended = err->code == BF_E_NOT_FOUND || bf_live_is_gone(qemu->start);
 
+    bf_log(BF_LOG_DEBUG, "move %s: QEMU is not reached: %s", qemu->tag, err->text);
     drop_session(qemu);
     leave_way(qemu);
     if (qemu->start[0] ? ended : !qemu->patient)
@@ -154,6 +155,7 @@ static void on_ready(void *ctx, const struct bf_live_identity *identity, const s
     (void)snprintf(qemu->start, sizeof qemu->start, "%s",
                    qemu->way_open ? qemu->socket.start : identity->start);
     qemu->up = qemu->was_up = true;
+    bf_log(BF_LOG_DEBUG, "move %s: QEMU is reached", qemu->tag);
     if (qemu->disks)
         (void)start_watch(qemu, NULL);
     qemu->handlers.up(qemu->handlers.ctx);

@@ -93,7 +93,8 @@ int bf_virt_domain_is_arriving(struct bf_virt_domain *domain, bool *ret_arriving
     if (virDomainGetState(domain->domain, &state, &reason, 0) < 0)
         return bf_virt_fail(err, "domain '%s' does not tell its state",
                             bf_virt_domain_name(domain));
-    *ret_arriving = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION;
+    *ret_arriving = state == VIR_DOMAIN_PAUSED && (reason == VIR_DOMAIN_PAUSED_MIGRATION ||
+                                                   reason == VIR_DOMAIN_PAUSED_STARTING_UP);
     return 0;
 }
 

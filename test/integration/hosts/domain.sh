@@ -153,7 +153,52 @@ refused() {
     ok "definitions that libvirt refuses: the bitmaps stay, exit 3, and the commands that are told help"
 }
 
-[ $# -gt 0 ] || set -- copied shared cancelled collided refused
+# Nobody tells bitferry-dest but libvirt's hook
+hooked() {
+    local disk=$IMAGES/hooked.qcow2
+    begin hooked "$disk"
+    domain_disk B "$disk" 256M
+    hosts_run B bash -c 'mkdir -p /etc/bitferry && printf "[dest]\nexpect_domains = yes\n" >/etc/bitferry/bitferry.conf'
+    hosts_daemons B restart bitferry-dest
+    leaving=$(hosts_run A bitferry start --quiet --domain hooked --peer host-b)
+    a migrate --live --persistent --copy-storage-all --bandwidth 1 hooked $b_uri >/dev/null 2>&1 &
+    wait_for 30 copying A hooked
+    a domjobabort hooked
+    arriving=$(hosts_run B bitferry list --json | jq -r '.moves[-1].id')
+    wait_for 30 gone B hooked
+    # On a machine under load the hook gives up after 40 ms, and the destination is not told
+    if grep -q "move $arriving: a hook tells 'release end'" "$HOSTS/B/var/log/bitferry-dest.log"; then
+        wait_for 30 ended B "$arriving"
+        equal aborted "$(status B "$arriving" .state)" "the move at the destination"
+    fi
+    equal "chk1 chk2<chk1" "$(tree A hooked)" "checkpoints at the source"
+    # The source waits on if it had not been heard yet
+    leaving=$(hosts_run A bitferry start --quiet --domain hooked --peer host-b)
+    a migrate --live --persistent --copy-storage-all hooked $b_uri
+    arriving=$(hosts_run B bitferry list --json | jq -r '.moves[-1].id')
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B hooked)" "checkpoints at the destination"
+    proven B hooked "$disk"
+    forget hooked
+    hosts_run B rm /etc/bitferry/bitferry.conf
+    hosts_daemons B restart bitferry-dest
+    ok "the hook alone tells the destination what comes, and what does not"
+}
+
+# Its bitferry-dest learns of it only when the guest runs there already
+late() {
+    local disk=$SHARED/late.qcow2
+    begin late "$disk"
+    leaving=$(hosts_run A bitferry start --quiet --domain late --peer host-b)
+    a migrate --live --persistent --unsafe late $b_uri
+    arriving=$(hosts_run B bitferry expect --quiet --domain late)
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B late)" "checkpoints at the destination"
+    forget late
+    ok "a destination that is told late"
+}
+
+[ $# -gt 0 ] || set -- copied shared cancelled collided refused hooked late
 for case in "$@"; do
     "$case"
 done

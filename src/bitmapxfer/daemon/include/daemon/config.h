@@ -47,6 +47,7 @@ struct bf_config {
     bool plain_on_loopback;
     uint64_t peer_timeout_s;   /* without a connection to the peer */
     uint64_t expect_timeout_s; /* until the other helper knows of the move */
+    bool expect_domains;       /* dest: what libvirt's hook announces is expected */
     uint64_t pull_timeout_s;   /* dest: a pull without progress */
     uint64_t pull_limit_s;     /* dest: a pull as a whole */
     uint64_t drain_timeout_s;  /* source: until a busy mirror is helped by deltas */

@@ -88,6 +88,7 @@ struct bf_move {
     int64_t begun_s, ended_s; /* seconds since 1970; ended_s 0: not yet */
     struct bf_error error;    /* of FAILED, ABORTED, QUARANTINED */
     char hook[BF_MOVE_HOOK_MAX_BYTES + 1]; /* what a hook told last; "" none has */
+    bool by_hook;                          /* begun by one, in this run of the daemon */
     struct bf_move_row *rows;
     size_t nr_rows;
     size_t next_row;            /* where the next one is looked for first */
