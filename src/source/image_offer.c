@@ -11,7 +11,7 @@
 
 struct bf_layer *source_images_layer(const struct source_images *images, uint32_t index)
 {
-    for (size_t i = 0; i < images->drive->move->plan.nr_disks; i++) {
+    for (size_t i = 0; i < images->nr_disks; i++) {
         struct bf_layers *layers = &images->disks[i];
 
         if (index < layers->nr_items)

@@ -128,6 +128,7 @@ int source_images_open(struct source_drive *drive, struct bf_error *err)
     if (images) {
         images->drive = drive;
         images->work.data = images;
+        images->nr_disks = plan->nr_disks;
         images->disks = calloc(plan->nr_disks + 1, sizeof *images->disks);
         images->stamps = calloc(plan->nr_disks + 1, sizeof *images->stamps);
     }
@@ -144,7 +145,7 @@ int source_images_open(struct source_drive *drive, struct bf_error *err)
 
 void source_images_close(struct source_images *images)
 {
-    for (size_t i = 0; i < images->drive->move->plan.nr_disks; i++)
+    for (size_t i = 0; i < images->nr_disks; i++)
         bf_layers_release(&images->disks[i]);
 }
 

@@ -20,6 +20,7 @@ struct source_images {
     struct source_drive *drive;
     uv_work_t work;
     struct bf_layers *disks; /* of the plan, all layers of each, while they are open */
+    size_t nr_disks;         /* a move that is refused goes before us */
     struct bf_stamp *stamps; /* likewise, of the top images */
     struct bf_error err;     /* why they could not be opened */
     bool known;              /* they were looked at */
