@@ -20,6 +20,7 @@ struct job {
     struct bf_install_bitmap *bitmaps;
     size_t nr_bitmaps;
     bool rehearse;
+    struct bf_error changed; /* the image was touched before it was locked */
 };
 
 static bool concerns(const struct job *job, uint32_t bitmap)
@@ -82,12 +83,27 @@ static int make_carrier(struct job *job, const char *path, struct bf_error *err)
     return r < 0 ? r : bf_writer_finish(writer, err);
 }
 
+/* When LOAD begins the image is locked: nobody can touch it from here on. */
 static int may_go_on(void *ctx, enum bf_install_step step)
 {
-    const struct job *job = ctx;
+    struct job *job = ctx;
+    uint32_t plan_disk = job->drive->images->items[job->image].plan_disk;
 
-    (void)step;
+    if (step == BF_INSTALL_LOAD && plan_disk != DEST_NO_IMAGE &&
+        dest_images_check_stamp(job->drive, plan_disk, &job->changed) < 0)
+        return 1;
     return atomic_load(&job->drive->images->stop) ? 1 : 0;
+}
+
+static int run_install(struct job *job, const struct bf_install_options *options,
+                       struct bf_error *err)
+{
+    struct bf_error why = BF_ERROR_INIT;
+    int r = bf_install(job->folder, options, &why);
+
+    if (r < 0 && job->changed.code != BF_E_NONE)
+        return bf_error_set(err, job->changed.code, "%s", job->changed.text);
+    return r < 0 ? bf_error_set(err, why.code, "%s", why.text) : 0;
 }
 
 static int run(struct job *job, const char *carrier_path, struct bf_error *err)
@@ -105,7 +121,7 @@ static int run(struct job *job, const char *carrier_path, struct bf_error *err)
     int r = make_carrier(job, carrier_path, err);
 
     options.nr_bitmaps = job->nr_bitmaps;
-    return r < 0 ? r : bf_install(job->folder, &options, err);
+    return r < 0 ? r : run_install(job, &options, err);
 }
 
 static int install(struct job *job, struct bf_error *err)
@@ -113,12 +129,8 @@ static int install(struct job *job, struct bf_error *err)
     const struct dest_image *image = &job->drive->images->items[job->image];
     BF_CLEANUP(bf_work_folder_closep) struct bf_work_folder *folder = NULL;
     BF_CLEANUP(bf_freep) char *carrier_path = NULL;
-    int r = 0;
+    int r = bf_work_folder_open(image->path, &folder, err);
 
-    if (image->plan_disk != DEST_NO_IMAGE)
-        r = dest_images_check_stamp(job->drive, image->plan_disk, err);
-    if (r == 0)
-        r = bf_work_folder_open(image->path, &folder, err);
     if (r < 0)
         return r;
     job->folder = folder;
