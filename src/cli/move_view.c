@@ -206,7 +206,16 @@ static void put_part(const char *before, const json_t *object, const char *key, 
     (void)fputs(after, out);
 }
 
-static void put_modes(const json_t *move, FILE *out)
+static void put_mirror(const json_t *mirror, const struct bf_screen *screen, FILE *out)
+{
+    if (number(mirror, "done_bytes") >= number(mirror, "total_bytes"))
+        return; /* or there is none */
+    (void)fprintf(out, "    %*s ", 4 - NAME_COLUMNS, "mirror");
+    put_bar(number(mirror, "done_bytes"), number(mirror, "total_bytes"), screen, out);
+    (void)fputc('\n', out);
+}
+
+static void put_modes(const json_t *move, const struct bf_screen *screen, FILE *out)
 {
     const json_t *how = json_object_get(move, "how");
     const json_t *disk;
@@ -217,6 +226,7 @@ static void put_modes(const json_t *move, FILE *out)
         put_part("  ", disk, "disk", ": ", out);
         put_part("", disk, "mode", ", because ", out);
         put_part("", disk, "why", "\n", out);
+        put_mirror(json_object_get(disk, "mirror"), screen, out);
     }
 }
 
@@ -248,7 +258,7 @@ void bf_move_view_print(const json_t *move, const struct bf_screen *screen,
     bf_move_view_state(move, out);
     put_milestones(move, out);
     (void)fputc('\n', out);
-    put_modes(move, out);
+    put_modes(move, screen, out);
     put_warnings(move, out);
     for (size_t i = 0; i < json_array_size(rows); i++)
         put_disk_and_rows(rows, i, screen, detail, out);

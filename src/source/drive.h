@@ -183,6 +183,9 @@ const struct bf_peer_settings *source_settings(void);
 int source_open_qemu(struct source_drive *drive, struct bf_error *err);
 void source_start_watch(struct source_drive *drive);
 
+/** For people, how far the mirrors are. */
+void source_show_mirrors(struct source_drive *drive);
+
 /** Where the guest is, from the answers to query-migrate and query-status. */
 enum bf_source_guest source_guest_of(const char *migration, const char *run_state);
 

@@ -149,6 +149,19 @@ void source_start_watch(struct source_drive *drive)
     free(disks);
 }
 
+void source_show_mirrors(struct source_drive *drive)
+{
+    const struct bf_live_watch *watch = drive->qemu ? bf_qemu_live_watch(drive->qemu) : NULL;
+    uint64_t done_bytes = 0;
+    uint64_t total_bytes = 0;
+
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (watch)
+            bf_live_watch_mirror(watch, i, &done_bytes, &total_bytes);
+        bf_move_set_mirror(drive->move, drive->offer.disks[i].name, done_bytes, total_bytes);
+    }
+}
+
 static void on_up(void *ctx)
 {
     struct source_drive *drive = ctx;

@@ -275,6 +275,7 @@ void source_on_tick(uv_timer_t *timer)
         return;
     if (!drive->peer && (!is_lasting(drive->why.code) || drive->machine.state == BF_SOURCE_SEALED))
         call(drive);
+    source_show_mirrors(drive);
     if (drive->machine.state == BF_SOURCE_ENDED)
         source_pump(drive);
     else

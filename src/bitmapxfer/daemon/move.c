@@ -288,6 +288,21 @@ void bf_move_set_mode(struct bf_move *move, const char *disk, const char *mode, 
     bf_move_changed(move);
 }
 
+void bf_move_set_mirror(struct bf_move *move, const char *disk, uint64_t done_bytes,
+                        uint64_t total_bytes)
+{
+    for (size_t i = 0; i < move->nr_disks; i++) {
+        struct bf_move_disk *found = &move->disks[i];
+
+        if (strcmp(found->name, disk) != 0 ||
+            (found->mirrored_bytes == done_bytes && found->mirror_bytes == total_bytes))
+            continue;
+        found->mirrored_bytes = done_bytes;
+        found->mirror_bytes = total_bytes;
+        bf_move_changed(move);
+    }
+}
+
 void bf_move_warn(struct bf_move *move, const char *text)
 {
     char **warnings;

@@ -78,6 +78,19 @@ static json_t *rows_to_json(const struct bf_move *move)
     return bf_steal_ptr(&array);
 }
 
+static json_t *disk_to_json(const struct bf_move_disk *disk)
+{
+    json_t *object = json_pack("{s:o, s:s, s:s}", "disk", lossy_text(disk->name), "mode",
+                               disk->mode, "why", disk->why);
+
+    if (object && disk->mirror_bytes > 0)
+        (void)json_object_set_new(object, "mirror",
+                                  json_pack("{s:I, s:I}", "done_bytes",
+                                            (json_int_t)disk->mirrored_bytes, "total_bytes",
+                                            (json_int_t)disk->mirror_bytes));
+    return object;
+}
+
 static json_t *modes_to_json(const struct bf_move *move)
 {
     BF_CLEANUP(json_decrefp) json_t *array = json_array();
@@ -85,9 +98,7 @@ static json_t *modes_to_json(const struct bf_move *move)
     for (size_t i = 0; array && i < move->nr_disks; i++) {
         const struct bf_move_disk *disk = &move->disks[i];
 
-        if (json_array_append_new(array,
-                                  json_pack("{s:o, s:s, s:s}", "disk", lossy_text(disk->name),
-                                            "mode", disk->mode, "why", disk->why)) < 0)
+        if (json_array_append_new(array, disk_to_json(disk)) < 0)
             return NULL;
     }
     return bf_steal_ptr(&array);

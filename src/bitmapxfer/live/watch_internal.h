@@ -10,6 +10,7 @@ struct bf_live_mirror {
     char *name; /* of the disk */
     char *node;
     char job[BF_LIVE_JOB_ID_MAX + 1]; /* "": none */
+    uint64_t done_bytes, total_bytes; /* as of the last look; for people */
     bool ready;
     bool failed;     /* an error was told */
     bool all_copied; /* as of the last look */

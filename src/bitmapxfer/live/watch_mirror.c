@@ -61,6 +61,7 @@ static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror
     mirror->gone_look = watch->nr_looks;
     (void)snprintf(mirror->gone_text, sizeof mirror->gone_text, "%s", text);
     mirror->job[0] = '\0';
+    mirror->done_bytes = mirror->total_bytes = 0;
     mirror->ready = mirror->failed = mirror->all_copied = mirror->drained = false;
     mirror->copied_at_ms = 0;
     if (watch->running || !watch->status[0])
@@ -92,8 +93,7 @@ static void begin(struct bf_live_watch *watch, struct bf_live_mirror *mirror, co
 
 static bool all_copied(const json_t *job)
 {
-    return json_integer_value(json_object_get(job, "len")) ==
-           json_integer_value(json_object_get(job, "offset"));
+    return number_of(job, "len") == number_of(job, "offset");
 }
 
 static bool is_paused(const json_t *job)
@@ -130,6 +130,8 @@ static void look_at(struct bf_live_watch *watch, struct bf_live_mirror *mirror, 
     bool is_ready = flag_of(job, "ready");
 
     mirror->all_copied = all_copied(job);
+    mirror->done_bytes = number_of(job, "offset");
+    mirror->total_bytes = number_of(job, "len");
     if (!mirror->failed && (error[0] || (io_status[0] && strcmp(io_status, "ok") != 0)))
         tell_error(watch, mirror, error[0] ? error : io_status);
     if (is_ready)
@@ -242,4 +244,13 @@ bool bf_live_mirrors_event(struct bf_live_watch *watch, const char *name, const 
              (strcmp(name, "BLOCK_JOB_COMPLETED") == 0 || strcmp(name, "BLOCK_JOB_CANCELLED") == 0))
         end_event(watch, mirror, name, data);
     return true;
+}
+
+void bf_live_watch_mirror(const struct bf_live_watch *watch, uint32_t disk,
+                          uint64_t *ret_done_bytes, uint64_t *ret_total_bytes)
+{
+    bool known = disk < watch->nr_disks;
+
+    *ret_done_bytes = known ? watch->mirrors[disk].done_bytes : 0;
+    *ret_total_bytes = known ? watch->mirrors[disk].total_bytes : 0;
 }

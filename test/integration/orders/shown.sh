@@ -66,7 +66,21 @@ revive() {
     "$@"
 }
 wait_for 30 is 'PULLING -> LOADING' grep -o 'PULLING -> LOADING' "$scratch/dest.log"
-way_copy
+# A mirror that QEMU holds to a byte a second stands still half way.
+qmp source blockdev-add "$(jq -nc --arg path "$scratch/dest.nbd" '{driver:"nbd","node-name":"peer",export:"vda",
+    server:{type:"unix",path:$path}}')"
+qmp source blockdev-mirror \
+    '{"job-id":"copy","device":"vda","target":"peer","sync":"full","speed":1,"buf-size":65536,"granularity":65536}'
+shows_mirror() {
+    order source status "$leaving" >"$scratch/shown"
+    grep -qE '^    mirror +▕█* +▏ +[0-9]+ % of [0-9.]+ .iB$' "$scratch/shown"
+}
+wait_for 30 revive shows_mirror
+order source status --json "$leaving" | jq -e '.moves[0].how[0] | .disk == "vda" and .mode == "nbd" and
+    .mirror.done_bytes < .mirror.total_bytes' >/dev/null || die "$(order source status --json "$leaving")"
+qmp source block-job-set-speed '{"device":"copy","speed":0}'
+wait_for 60 job_ready source copy
+ok "a bar for a mirror that goes on"
 reached() {
     order source status --json "$leaving" | jq -e '.moves[0].milestones | index("installed")' >/dev/null
 }

@@ -61,8 +61,9 @@ struct bf_move_row {
 /** How one disk goes. */
 struct bf_move_disk {
     char *name;
-    const char *mode; /* static text: "shared" and so on */
-    const char *why;  /* likewise, a sentence */
+    const char *mode;                      /* static text: "shared" and so on */
+    const char *why;                       /* likewise, a sentence */
+    uint64_t mirrored_bytes, mirror_bytes; /* 0 of 0: no mirror */
 };
 
 /** What became of a checkpoint's definition in libvirt at the destination. */
@@ -155,6 +156,10 @@ void bf_move_row_note(struct bf_move_row *row, const char *note);
 
 /** How this disk goes, and why: static texts.  Without memory it is not shown. */
 void bf_move_set_mode(struct bf_move *move, const char *disk, const char *mode, const char *why);
+
+/** How far the mirror of a disk is, of which it is known how it goes. */
+void bf_move_set_mirror(struct bf_move *move, const char *disk, uint64_t done_bytes,
+                        uint64_t total_bytes);
 
 /** Once for each text.  Without memory it is lost. */
 void bf_move_warn(struct bf_move *move, const char *text);

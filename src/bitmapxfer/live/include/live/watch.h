@@ -79,6 +79,11 @@ enum { BF_LIVE_DRAIN_APART_MS = 250 };
 /** Stop telling DRAINED. */
 void bf_live_watch_drain_stop(struct bf_live_watch *watch);
 
+/** How far the mirror of @disk is, by QEMU's own numbers: what is copied, of what had to be so far.
+ *  0 of 0: there is none. */
+void bf_live_watch_mirror(const struct bf_live_watch *watch, uint32_t disk,
+                          uint64_t *ret_done_bytes, uint64_t *ret_total_bytes);
+
 bool bf_live_watch_guest_ran(const struct bf_live_watch *watch); /* at any time since it began */
 
 void bf_live_watch_free(struct bf_live_watch *watch);
