@@ -4,6 +4,9 @@
 set -euo pipefail
 by=$1 mode=$2 recording=$3 stored=$4 guest=$5 layers=$6 ending=$7
 mapping=ours wish=()
+case $ending in
+*-helper-lost) peer_patience=60 ;; # the other waits for it, however slow this machine is
+esac
 case $by,$mode in
 bitferry,asked) mode=stream mapping=bitferry wish=(--mode vda=stream) ;;
 bitferry,block) mapping=bitferry ;;
