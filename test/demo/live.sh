@@ -21,12 +21,23 @@ yes() {
     printf '  %s✔ %s%s\n' "$green" "$*" "$plain"
 }
 
-# as_it_goes: lines of a program on stderr, each with the time since the first
+# as_it_goes: the steps of the orchestrator, each with the time since the first, and what it reports
 as_it_goes() {
     local line begun=${EPOCHREALTIME/[.,]/} now
-    while IFS= read -r line; do
+    while read -r line; do
         now=${EPOCHREALTIME/[.,]/}
-        printf '  %s%5d ms%s  %s\n' "$cyan" $(((now - begun) / 1000)) "$plain" "${line#-- }"
+        case $line in
+        '-- '*) printf '  %s%5d ms%s  %s\n' "$cyan" $(((now - begun) / 1000)) "$plain" "${line#-- }" ;;
+        *carried*) yes "$line" ;;
+        esac
+    done
+}
+
+# as_noted: lines of a program, as notes
+as_noted() {
+    local line
+    while IFS= read -r line; do
+        note "$line"
     done
 }
 
@@ -68,10 +79,11 @@ note "$(guest B report) through the whole move"
 bitmaps B
 end_qemu A
 
-step '3. What the pause costs: a guest with a disk of 1 TiB and ten bitmaps of 16.7 M bits, moved in three ways'
-note 'medians of three moves each, on a machine that does all else too: "./dev bench live" is for figures'
+step '3. What the pause costs: a disk of 1 TiB with ten bitmaps of 16.7 M bits, moved in three ways'
+note 'medians of three moves each; "./dev bench live" is for figures'
 bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --links unix --ways none,native,bitferry --json \
-    2>"$scratch/said" >"$scratch/summary.json" || die "$(cat "$scratch/said")"
+    2> >(as_noted) >"$scratch/summary.json"
+wait $! || true
 yes 'moved nine times; the figures come last'
 
 step '4. At B: the guest has written on; the incremental backups are made there'
