@@ -94,8 +94,8 @@ prepare_arrival() {
 }
 
 capability_set() {
-    local host=$1 mapping native=false events=true
-    is_told || events=false
+    local host=$1 mapping native=false told=true
+    is_told || told=false
     case $way in
     native*)
         native=true
@@ -105,7 +105,7 @@ capability_set() {
         ;;
     esac
     # A QEMU that was gone to has the capabilities of that move still.
-    tell "$host" migrate-set-capabilities "{\"capabilities\":[{\"capability\":\"events\",\"state\":$events},
+    tell "$host" migrate-set-capabilities "{\"capabilities\":[{\"capability\":\"events\",\"state\":$told},
         {\"capability\":\"pause-before-switchover\",\"state\":true},
         {\"capability\":\"dirty-bitmaps\",\"state\":$native}]}"
     tell "$host" migrate-set-parameters "$(limits)"
