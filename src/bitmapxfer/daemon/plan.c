@@ -1,9 +1,10 @@
 #include "daemon/plan.h"
 
 #include "base/cleanup.h"
-#include "base/name.h"
 #include "catalog/checkpoints.h"
+#include "plan_disks.h"
 #include "plan_modes.h"
+#include "plan_text.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -30,45 +31,11 @@ static const struct {
     {"read", true},     {"handover", true}, {"no_repair", true}, {"checkpoints", true},
 };
 
-static bool printable(const char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-/* A string of 1 to @max_bytes bytes without control characters, borrowed from @object. */
-static int get_text(const json_t *object, const char *key, size_t max_bytes, const char **ret_text,
-                    struct bf_error *err)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    if (!text || !text[0] || strlen(text) > max_bytes || !printable(text))
-        return bf_error_set(err, BF_E_INVALID, "'%s' must be a text of 1 to %zu bytes", key,
-                            max_bytes);
-    *ret_text = text;
-    return 0;
-}
-
-static int copy_text(const json_t *object, const char *key, size_t max_bytes, char **ret_copy,
-                     struct bf_error *err)
-{
-    const char *text = NULL;
-    int r = get_text(object, key, max_bytes, &text, err);
-
-    if (r < 0)
-        return r;
-    *ret_copy = strdup(text);
-    return *ret_copy ? 0 : bf_error_set(err, BF_E_NO_MEMORY, "no memory");
-}
-
 static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], struct bf_error *err)
 {
     static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
     const char *text = NULL;
-    int r = get_text(object, "uuid", BF_PLAN_UUID_CHARS, &text, err);
+    int r = bf_plan_get_text(object, "uuid", BF_PLAN_UUID_CHARS, &text, err);
 
     for (size_t i = 0; r == 0 && i <= BF_PLAN_UUID_CHARS; i++) {
         if (shape[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != shape[i])
@@ -79,26 +46,14 @@ static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], st
     return r;
 }
 
-static int read_path(const json_t *object, const char *key, size_t max_bytes, char **ret_path,
-                     struct bf_error *err)
-{
-    int r = copy_text(object, key, max_bytes, ret_path, err);
-
-    if (r == 0 && (*ret_path)[0] != '/')
-        r = bf_error_set(err, BF_E_INVALID,
-                         "'%s' must be an absolute path: the daemon has another working folder",
-                         key);
-    return r;
-}
-
 static int read_domain(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
     int r = 0;
 
     if (json_object_get(object, "domain"))
-        r = copy_text(object, "domain", BF_PLAN_VM_MAX_BYTES, &plan->domain, err);
+        r = bf_plan_copy_text(object, "domain", BF_PLAN_VM_MAX_BYTES, &plan->domain, err);
     if (r == 0 && json_object_get(object, "connect"))
-        r = copy_text(object, "connect", BF_PLAN_URI_MAX_BYTES, &plan->connect, err);
+        r = bf_plan_copy_text(object, "connect", BF_PLAN_URI_MAX_BYTES, &plan->connect, err);
     if (r == 0 && plan->connect && !plan->domain)
         r = bf_error_set(err, BF_E_INVALID, "'connect' goes with 'domain'");
     return r;
@@ -134,7 +89,7 @@ static int read_attachment(const json_t *object, struct bf_plan *plan, struct bf
     if (nr_images > 0)
         return check_images(object, plan, nr_images, err);
     if (!plan->domain)
-        return read_path(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
+        return bf_plan_read_path(object, "qmp", BF_PLAN_SOCKET_MAX_BYTES, &plan->qmp, err);
     return json_object_get(object, "qmp")
                ? bf_error_set(err, BF_E_INVALID, "there is a 'domain' or a 'qmp', not both")
                : 0;
@@ -143,7 +98,7 @@ static int read_attachment(const json_t *object, struct bf_plan *plan, struct bf
 /* What a resolver could take; whether there is such a host, it will tell. */
 static int read_peer(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
-    int r = copy_text(object, "peer", BF_PLAN_PEER_MAX_BYTES, &plan->peer, err);
+    int r = bf_plan_copy_text(object, "peer", BF_PLAN_PEER_MAX_BYTES, &plan->peer, err);
 
     for (const char *at = plan->peer; r == 0 && *at; at++) {
         if (!isalnum((unsigned char)*at) && !strchr(".-_:[]%", *at))
@@ -164,7 +119,7 @@ static int read_choice(const json_t *object, const char *key, const char *const 
     *ret_choice = 0;
     if (!json_object_get(object, key))
         return 0;
-    r = get_text(object, key, 16, &text, err);
+    r = bf_plan_get_text(object, key, 16, &text, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < nr_words; i++) {
@@ -197,70 +152,9 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
     return r;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
-
-static int check_disk(const struct bf_plan *plan, const struct bf_plan_disk *disk,
-                      struct bf_error *err)
-{
-    if (strchr(disk->name, '/'))
-        return bf_error_set(err, BF_E_INVALID, "the disk name '%s' holds a slash", disk->name);
-    for (const struct bf_plan_disk *other = plan->disks; other < disk; other++) {
-        if (strcmp(other->name, disk->name) == 0)
-            return bf_error_set(err, BF_E_INVALID, "the disk '%s' is named twice", disk->name);
-        if (same(other->node, disk->node) || same(other->image, disk->image))
-            return bf_error_set(err, BF_E_INVALID, "'%s' is that of two disks",
-                                disk->node ? disk->node : disk->image);
-    }
-    return 0;
-}
-
-static int read_disk(const json_t *object, struct bf_plan *plan, struct bf_error *err)
-{
-    struct bf_plan_disk *disk = &plan->disks[plan->nr_disks++];
-    int r;
-
-    if (!json_is_object(object) || json_object_size(object) != 2)
-        return bf_error_set(err, BF_E_INVALID,
-                            "a disk is an object with 'name', and 'node' or 'image'");
-    r = copy_text(object, "name", BF_DISK_NAME_MAX, &disk->name, err);
-    if (r == 0 && json_object_get(object, "image"))
-        r = read_path(object, "image", BF_PLAN_IMAGE_MAX_BYTES, &disk->image, err);
-    else if (r == 0)
-        r = copy_text(object, "node", BF_PLAN_NODE_MAX_BYTES, &disk->node, err);
-    return r < 0 ? r : check_disk(plan, disk, err);
-}
-
-static int read_disks(const json_t *object, struct bf_plan *plan, struct bf_error *err)
-{
-    const json_t *disks = json_object_get(object, "disks");
-    const json_t *disk;
-    size_t i;
-    int r = 0;
-
-    if (!disks)
-        return 0;
-    if (!json_is_array(disks))
-        return bf_error_set(err, BF_E_INVALID, "'disks' must be an array");
-    if (json_array_size(disks) > BF_PLAN_DISKS_MAX)
-        return bf_error_set(err, BF_E_LIMIT, "a move has at most %d disks", BF_PLAN_DISKS_MAX);
-    plan->disks = calloc(json_array_size(disks) + 1, sizeof *plan->disks);
-    if (!plan->disks)
-        return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
-    json_array_foreach(disks, i, disk)
-    {
-        r = read_disk(disk, plan, err);
-        if (r < 0)
-            break;
-    }
-    return r;
-}
-
 int bf_plan_read_vm(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
-    int r = copy_text(object, "vm", BF_PLAN_VM_MAX_BYTES, &plan->vm, err);
+    int r = bf_plan_copy_text(object, "vm", BF_PLAN_VM_MAX_BYTES, &plan->vm, err);
 
     return r < 0 ? r : read_uuid(object, plan->uuid, err);
 }
@@ -275,7 +169,7 @@ static int read_plan(const json_t *object, bool with_peer, struct bf_plan *plan,
     if (r == 0 && with_peer)
         r = read_source_keys(object, plan, err);
     if (r == 0)
-        r = read_disks(object, plan, err);
+        r = bf_plan_read_disks(object, plan, err);
     if (r == 0)
         r = bf_plan_read_modes(object, plan, err);
     if (r == 0)
@@ -329,19 +223,6 @@ bool bf_plan_has_key(const char *key, bool with_peer)
     return false;
 }
 
-static json_t *disks_to_json(const struct bf_plan *plan)
-{
-    BF_CLEANUP(json_decrefp) json_t *disks = json_array();
-
-    for (size_t i = 0; disks && i < plan->nr_disks; i++) {
-        if (json_array_append_new(disks, json_pack("{s:s, s:s*, s:s*}", "name", plan->disks[i].name,
-                                                   "node", plan->disks[i].node, "image",
-                                                   plan->disks[i].image)) < 0)
-            return NULL;
-    }
-    return bf_steal_ptr(&disks);
-}
-
 static bool put_text(json_t *object, const char *key, const char *text)
 {
     return !text || json_object_set_new(object, key, json_string(text)) == 0;
@@ -367,7 +248,7 @@ bool bf_plan_to_json(const struct bf_plan *plan, json_t *object)
            (!plan->peer || choices_to_json(plan, object)) &&
            (plan->nr_modes == 0 ||
             json_object_set_new(object, "modes", bf_plan_modes_to_json(plan)) == 0) &&
-           json_object_set_new(object, "disks", disks_to_json(plan)) == 0;
+           json_object_set_new(object, "disks", bf_plan_disks_to_json(plan)) == 0;
 }
 
 bool bf_plan_equal(const struct bf_plan *a, const struct bf_plan *b)
