@@ -280,12 +280,20 @@ const struct bf_command bf_start_command = {
         "before _expect_ on the other host; nobody can start the machine here meanwhile.  The "
         "bitmaps are put into the copies all or none, proven there, and then removed from the "
         "images here.  Where images stand on others, each gets its own bitmaps again; in a copy "
-        "that was made flat each checkpoint gets all that its images have.",
+        "that was made flat each checkpoint gets all that its images have.\n"
+        "\n"
+        "A *libvirt domain* (--domain) is then migrated with virsh, or by whatever does it.  "
+        "libvirt "
+        "brings the bitmaps by itself; they are judged on arrival by what they were here, and the "
+        "definitions of the checkpoints, which libvirt forgets, come along and are made again.  "
+        "*bitferry migrate* does both in one.",
     .examples =
         "id=$(bitferry start --vm web1 --uuid $uuid --qmp /run/web1.qmp --peer host2)\n"
         "begin on the source; *bitferry wait* follows\n"
         "bitferry start --vm web1 --uuid $uuid --image vda=/images/web1.qcow2 --peer host2\n"
-        "the same for a machine that is shut off\n",
+        "the same for a machine that is shut off\n"
+        "bitferry start --domain web1 --peer host2\n"
+        "of a libvirt domain, before *virsh migrate*\n",
     .run = run,
 };
 
@@ -298,8 +306,11 @@ const struct bf_command bf_expect_command = {
     .description =
         "Asks bitferry-dest on this host to take in the bitmaps of a machine whose QEMU waits here "
         "for its migration, or that is shut off (--image), and prints the id that the move has on "
-        "this host.",
+        "this host.  A libvirt domain (--domain) need not be there yet; where libvirt's hook tells "
+        "the daemon what comes, this is not needed at all (*expect_domains* in bitferry-dest(8)).",
     .examples = "bitferry expect --vm web1 --uuid $uuid --qmp /run/web1.qmp --disk vda=node0\n"
-                "the counterpart of *bitferry start* on the host that the machine goes to\n",
+                "the counterpart of *bitferry start* on the host that the machine goes to\n"
+                "bitferry expect --domain web1 --uuid $uuid\n"
+                "of a domain that libvirt will migrate to this host\n",
     .run = run,
 };
