@@ -39,12 +39,14 @@ bool bf_nbd_is_lost(struct nbd_handle *nbd)
 }
 
 /* libnbd 1.22 sets no error of its own when the server goes while it waits: what is there then is
- * an old "not supported" of an option that was tried (measured). */
+ * an old "not supported" of an option that was tried (measured).  1.14 has a sentence but no errno
+ * when the server goes in the middle of an answer (measured). */
 static bool says_nothing_but_gone(const char *text)
 {
     int errnum = nbd_get_errno();
 
-    return !text || errnum == EPIPE || errnum == ECONNRESET || errnum == ENOTCONN ||
+    return !text || strstr(text, "server disconnected unexpectedly") || errnum == EPIPE ||
+           errnum == ECONNRESET || errnum == ENOTCONN ||
            (errnum == ENOTSUP && !is_about_tls(errnum, text));
 }
 
