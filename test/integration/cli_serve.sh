@@ -82,7 +82,7 @@ fails_with 2 "not go with" "$BITFERRY" serve --socket "$scratch/s" --port 0 "$im
 ok "TCP is on loopback addresses only, unless one insists"
 
 run_child "$BITFERRY" serve --json --name one --name two "$image" "$scratch/vdb.qcow2" --bitmap monday >"$scratch/announced"
-wait_for 30 jq -e .uri "$scratch/announced"
+wait_for 30 jq -se '.[0].uri' "$scratch/announced" >/dev/null
 nbdinfo --list "$(jq -r .uri "$scratch/announced")" >"$scratch/list"
 equal $'export="one/monday":\nexport="two/monday":' "$(grep ^export= "$scratch/list")" exports
 [ -S "$(jq -r .socket "$scratch/announced")" ] || die "the socket is not named"

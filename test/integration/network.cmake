@@ -2,6 +2,6 @@
 add_executable(tcp-proxy tools/tcp-proxy.c)
 set_target_properties(tcp-proxy PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
 bf_integration_test(network/proxied TIMEOUT 240)
-bf_integration_test(network/cut TIMEOUT 240)
+bf_integration_test(network/cut TIMEOUT 240 UNSANITIZED)
 bf_integration_test(network/slow TIMEOUT 120)
 bf_integration_test(network/unreachable TIMEOUT 120)
