@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -41,13 +43,17 @@ static int plugin_config(const char *key, const char *value)
 }
 
 /* On the SIGTERM of --exit-with-parent nbdkit waits for its clients, and one that reads nothing
- * keeps it for ever.  Whoever only reads has nothing to finish. */
+ * keeps it for ever.  Whoever only reads has nothing to finish.  And a parent that has ended before
+ * any of this was in force is none any more: bitferry's daemons say who they are. */
 static void end_with_parent(void)
 {
+    const char *parent = getenv("BITFERRY_PARENT");
     int signum = 0;
 
     if (prctl(PR_GET_PDEATHSIG, &signum) == 0 && signum != 0)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (parent && strtol(parent, NULL, 10) != getppid())
+        (void)raise(SIGKILL);
 }
 
 /* Before nbdkit forks: the locks belong to the open files, which the child inherits. */

@@ -16,7 +16,12 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-enum { STOP_GRACE_MS = 3000, FIXED_ARGUMENTS = 20, PARAMETER_BYTES = PATH_MAX + 32 };
+enum {
+    STOP_GRACE_MS = 3000,
+    FIXED_ARGUMENTS = 20,
+    PARAMETER_BYTES = PATH_MAX + 32,
+    PID_BYTES = 24
+};
 
 struct bf_server {
     uv_loop_t *loop;
@@ -87,13 +92,15 @@ static const char *plugin_path(char buf[PATH_MAX])
 static void on_exited(void *ctx, struct bf_process *process, int64_t status, int signum);
 
 /* nbdkit takes a socket of ours as systemd would give it, and wants its own pid in LISTEN_PID: the
- * shell knows it, and becomes nbdkit. */
-static void fill_argv(const struct bf_server *server, const char **argv, char *plugin, char *token)
+ * shell knows it, and becomes nbdkit.  Our plugin ends it should we be gone by then. */
+static void fill_argv(const struct bf_server *server, const char **argv, char *self, char *plugin,
+                      char *token)
 {
+    enum { SELF = 3 };
     static const char *const fixed[] = {"sh",
                                         "-c",
-                                        "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
-                                        "sh",
+                                        "LISTEN_PID=$$ LISTEN_FDS=1 BITFERRY_PARENT=$0 exec \"$@\"",
+                                        "",
                                         "nbdkit",
                                         "--foreground",
                                         "--exit-with-parent",
@@ -101,6 +108,8 @@ static void fill_argv(const struct bf_server *server, const char **argv, char *p
     size_t nr = sizeof fixed / sizeof fixed[0];
 
     memcpy(argv, fixed, sizeof fixed);
+    (void)snprintf(self, PID_BYTES, "%ld", (long)getpid());
+    argv[SELF] = self;
     argv[nr++] = server->tls ? "--tls=require" : "--tls=off";
     if (server->tls)
         argv[nr++] = server->tls;
@@ -115,6 +124,7 @@ static void fill_argv(const struct bf_server *server, const char **argv, char *p
 
 static int spawn(struct bf_server *server, struct bf_error *err)
 {
+    char self[PID_BYTES];
     char plugin[PATH_MAX];
     char token[PARAMETER_BYTES];
     BF_CLEANUP(bf_freep)
@@ -126,7 +136,7 @@ static int spawn(struct bf_server *server, struct bf_error *err)
         return no_memory(err);
     if (log_fd < 0)
         return bf_error_set_errno(err, errno, "cannot write %s", server->log_path);
-    fill_argv(server, argv, plugin, token);
+    fill_argv(server, argv, self, plugin, token);
     return bf_process_start(server->loop, argv, log_fd, server->listen_fd, on_exited, server,
                             &server->process, err);
 }
