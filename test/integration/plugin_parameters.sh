@@ -100,6 +100,6 @@ ok "--dump-plugin, --help, and one symbol"
 
 # Started by a daemon that has ended meanwhile: there is nobody to serve for.
 status=0
-bash -c 'BITFERRY_PARENT=$PPID nbdkit --foreground -U "$1/orphan" "$PLUGIN" a.qcow2' sh "$scratch" 2>/dev/null || status=$?
+(BITFERRY_PARENT=1 nbdkit --foreground -U "$scratch/orphan" "$PLUGIN" a.qcow2) 2>/dev/null || status=$?
 equal 137 "$status" "exit of an nbdkit whose parent is another one"
 ok "no server without the daemon that wanted it"
