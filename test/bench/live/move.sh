@@ -274,7 +274,7 @@ bench_move() {
         guest "$to" stop >/dev/null
         end_qemu "$from"
     else
-        take_back
+        boot_again
         return 1
     fi
 }
@@ -286,17 +286,13 @@ answers() (
 )
 
 # Without KVM, QEMU's look for dirty memory misses a page once in a great while, and while its own way does not
-# come to an end it looks thousands of times a second: the guest that arrives may be broken.  The one that left
-# is not.
-take_back() {
-    say "the guest has not survived $label; it goes on where it was"
+# come to an end it looks thousands of times a second: the guest that arrives may be broken.
+boot_again() {
+    say "the guest has not survived $label; another one boots"
     end_qemu "$to" KILL
-    tell "$from" cont
-    guest "$from" stop >/dev/null
-}
-
-field() {
-    jq -nc "$@" '$ARGS.named'
+    end_qemu "$from" KILL
+    qemu-img create -q -f qcow2 "$scratch/$from.qcow2" "$disk"
+    begin_guest "$from" "$scratch/$from.qcow2"
 }
 
 note_move() {
