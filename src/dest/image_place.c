@@ -76,6 +76,8 @@ static struct bf_layer_facts *add_layer(struct side *side, uint64_t size_bytes,
     *layer = (struct bf_layer_facts){.node = "",
                                      .identity = "",
                                      .content = side->content[side->nr_layers],
+                                     .bits = "",
+                                     .path = "",
                                      .size_bytes = size_bytes,
                                      .stores = true};
     if (sha256)

@@ -120,6 +120,8 @@ static bool add_layer(struct bf_offer_layer *layer, const struct bf_layer_facts 
     layer->node = strdup(facts->node);
     layer->identity = strdup(facts->identity);
     layer->content = strdup(facts->content);
+    layer->bits = strdup(facts->bits);
+    layer->path = strdup(facts->path);
     layer->size_bytes = facts->size_bytes;
     for (uint32_t i = 0; whole && i < facts->nr_bitmaps; i++) {
         layer->bitmaps[i] = (struct bf_offer_below){
@@ -129,7 +131,7 @@ static bool add_layer(struct bf_offer_layer *layer, const struct bf_layer_facts 
         };
         whole = layer->bitmaps[i].name != NULL;
     }
-    return whole && layer->node && layer->identity && layer->content;
+    return whole && layer->node && layer->identity && layer->content && layer->bits && layer->path;
 }
 
 static bool add_layers(struct bf_offer_disk *disk, const struct bf_disk_facts *facts)

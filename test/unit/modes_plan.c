@@ -55,6 +55,7 @@ static void read_layer_word(struct bf_layer_facts *layer, struct bf_bitmap_facts
     const char *value;
 
     if (take(word, "id", &layer->identity) || take(word, "copy", &layer->content) ||
+        take(word, "bits", &layer->bits) || take(word, "path", &layer->path) ||
         take(word, "node", &layer->node))
         return;
     if (take(word, "size", &value))
@@ -100,7 +101,7 @@ static void read_layers(struct world *world, uint32_t index, char *text)
         struct bf_layer_facts *facts = &world->layers[index][disk->nr_layers];
 
         *facts = (struct bf_layer_facts){
-            "", "", "", GIB, true, world->bitmaps[index][disk->nr_layers], 0};
+            "", "", "", "", "", GIB, true, world->bitmaps[index][disk->nr_layers], 0};
         for (char *word = strtok_r(layer, " ", &inner); word; word = strtok_r(NULL, " ", &inner)) {
             if (disk->nr_layers > 0 || !read_disk_word(disk, word))
                 read_layer_word(facts, world->bitmaps[index][disk->nr_layers], word);
@@ -336,6 +337,12 @@ static void chains_are_kept_or_flattened(void **state)
          "tracker; vda>vda nbd/MIRROR_HERE b2:carry b1:FORMAT_UNSUPPORTED"},
         {"shared with its chain", "vda id=T b2/rp | id=S b1/rp", "", "vda id=T | id=S", "",
          "freeze; vda>vda shared/SAME_IMAGE b2:native b1:in-image@1"},
+        {"kept: the image below has the very bitmaps", "vda mirror=x b/rp | copy=S bits=B b/rp", "",
+         "vda export=x | copy=R bits=B b/rp", "",
+         "tracker; vda>vda nbd/MIRROR_HERE b:carry b:in-image@1"},
+        {"other bits below: the union", "vda mirror=x b/rp | copy=S bits=B b/rp", "",
+         "vda export=x | copy=R bits=C b/rp", "",
+         "tracker; vda>vda nbd/MIRROR_HERE b:union b:part"},
         {"the same name below as on top stays with its layer", "vda mirror=x b/rp | copy=S b/rp",
          "", "vda export=x | copy=S b/rp", "",
          "tracker; vda>vda nbd/MIRROR_HERE b:carry b:in-image@1"},

@@ -316,6 +316,8 @@ SPOIL(max_below, (s->disks[0].n_below = BF_RPC_LAYERS_MAX))
 SPOIL(many_below, s->disks[0].n_below = BF_RPC_LAYERS_MAX + 1)
 SPOIL(huge_below, (s->disks[0].n_below = 1, s->layer.virtual_size_bytes = UINT64_MAX))
 SPOIL(nul_content, (s->disks[0].n_below = 1, s->layer.content = BYTES("a\0b")))
+SPOIL(nul_bits, (s->disks[0].n_below = 1, s->layer.bits = BYTES("a\0b")))
+SPOIL(nul_path, (s->disks[0].n_below = 1, s->layer.path = BYTES("a\0b")))
 SPOIL(long_below_node,
       (s->disks[0].n_below = 1, memset(many, 'x', sizeof many), s->layer.node_name = FILLED(256)))
 SPOIL(no_below_name, (s->disks[0].n_below = 1, s->layer_bitmap.name.len = 0))
@@ -468,6 +470,8 @@ static const struct row rows[] = {
     {as_offer, many_below, "OFFER: it has 64 images below a disk, 63 are allowed"},
     {as_offer, huge_below, "OFFER: the disk is larger than any disk"},
     {as_offer, nul_content, "OFFER: the content of an image"},
+    {as_offer, nul_bits, "OFFER: the bitmaps of an image"},
+    {as_offer, nul_path, "OFFER: the path of an image"},
     {as_offer, long_below_node, "OFFER: the name of a node has 256 bytes instead of 1 to 255"},
     {as_offer, no_below_name, "OFFER: the name of a bitmap has 0 bytes instead of 1 to 1023"},
     {as_placement, same_image, NULL},

@@ -18,6 +18,8 @@ void bf_offer_release_layers(struct bf_offer_disk *disk)
         free(layer->node);
         free(layer->identity);
         free(layer->content);
+        free(layer->bits);
+        free(layer->path);
         for (uint32_t j = 0; j < layer->nr_bitmaps; j++)
             free(layer->bitmaps[j].name);
         free(layer->bitmaps);
@@ -105,6 +107,8 @@ static void put_disk(struct bf_offered_layers *out, size_t *layer_at, size_t *bi
         layer->node_name = text_bytes(disk->below[i].node);
         layer->identity = text_bytes(disk->below[i].identity);
         layer->content = text_bytes(disk->below[i].content);
+        layer->bits = text_bytes(disk->below[i].bits);
+        layer->path = text_bytes(disk->below[i].path);
         layer->virtual_size_bytes = disk->below[i].size_bytes;
         put_bitmaps(out, bitmap_at, &disk->below[i], layer);
     }
@@ -164,6 +168,8 @@ static int read_layer(struct bf_offer_layer *layer, const Bitferry__OfferedLayer
     layer->node = text_of(&from->node_name);
     layer->identity = text_of(&from->identity);
     layer->content = text_of(&from->content);
+    layer->bits = text_of(&from->bits);
+    layer->path = text_of(&from->path);
     layer->size_bytes = from->virtual_size_bytes;
     for (uint32_t i = 0; i < layer->nr_bitmaps; i++) {
         layer->bitmaps[i] = (struct bf_offer_below){
@@ -173,7 +179,8 @@ static int read_layer(struct bf_offer_layer *layer, const Bitferry__OfferedLayer
         };
         whole = whole && layer->bitmaps[i].name;
     }
-    return whole && layer->node && layer->identity && layer->content ? 0 : no_memory(err);
+    whole = whole && layer->node && layer->identity && layer->content && layer->bits && layer->path;
+    return whole ? 0 : no_memory(err);
 }
 
 int bf_offer_read_layers(struct bf_offer_disk *disk, const Bitferry__OfferedDisk *from,

@@ -92,21 +92,44 @@ static bool stores(const json_t *node)
            strcmp(bf_facts_text(data, "compat"), "1.1") == 0;
 }
 
+/* One that is not stored would be missing from what is compared. */
+static bool all_stored(const json_t *node)
+{
+    const json_t *data =
+        json_object_get(json_object_get(image_of(node), "format-specific"), "data");
+    const json_t *stored = json_object_get(data, "bitmaps");
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(node, "dirty-bitmaps"), i, item)
+    {
+        if (!json_is_true(json_object_get(item, "persistent")) ||
+            !bf_list_find(stored, "name", bf_facts_text(item, "name")))
+            return false;
+    }
+    return true;
+}
+
 static json_t *layer_to_json(const json_t *node, const struct stream *stream, bool top)
 {
     char identity[BF_FACTS_IDENTITY_MAX_BYTES + 1];
     char content[BF_FACTS_IDENTITY_MAX_BYTES + 1] = "";
+    char bits[BF_FACTS_IDENTITY_MAX_BYTES + 1] = "";
     const char *file = bf_facts_text(node, "file");
+    BF_CLEANUP(bf_freep) char *path = bf_image_path(file);
 
     bf_image_identity(file, identity);
     if (!top)
         bf_image_content(file, content);
-    return json_pack(
-        "{s:s, s:s, s:b, s:s, s:s, s:I, s:b, s:o, s:o}", "node", bf_facts_text(node, "node-name"),
-        "file", file, "inactive", json_is_false(json_object_get(node, "active")), "identity",
-        identity, "content", content, "size",
-        json_integer_value(json_object_get(image_of(node), "virtual-size")), "stores", stores(node),
-        "stored", stored_to_json(node), "bitmaps", bitmaps_to_json(node, stream));
+    if (!top && path && stores(node) && all_stored(node))
+        bf_image_bits(path, bits);
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "node",
+                     bf_facts_text(node, "node-name"), "file", file, "path", path ? path : "",
+                     "inactive", json_is_false(json_object_get(node, "active")), "identity",
+                     identity, "content", content, "bits", bits, "size",
+                     json_integer_value(json_object_get(image_of(node), "virtual-size")), "stores",
+                     stores(node), "stored", stored_to_json(node), "bitmaps",
+                     bitmaps_to_json(node, stream));
 }
 
 /* A filter is no image.  What stands under it is. */

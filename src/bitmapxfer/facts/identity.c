@@ -19,8 +19,7 @@ enum {
     CONTENT_BYTES = 1 << 20,
 };
 
-/* The innermost file name of what QEMU calls the image; a copy or NULL. */
-static char *path_of(const char *file)
+char *bf_image_path(const char *file)
 {
     BF_CLEANUP(json_decrefp) json_t *described = NULL;
     const json_t *at;
@@ -119,7 +118,7 @@ static bool name_local(const struct stat *st, char *buf, size_t nr_bytes)
 
 void bf_image_identity(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1])
 {
-    BF_CLEANUP(bf_freep) char *path = path_of(file);
+    BF_CLEANUP(bf_freep) char *path = bf_image_path(file);
     size_t nr_bytes = BF_FACTS_IDENTITY_MAX_BYTES + 1;
     char source[512];
     struct stat st;
@@ -141,7 +140,7 @@ void bf_image_identity(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 
 
 void bf_image_content(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1])
 {
-    BF_CLEANUP(bf_freep) char *path = path_of(file);
+    BF_CLEANUP(bf_freep) char *path = bf_image_path(file);
     BF_CLEANUP(bf_fd_closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     BF_CLEANUP(bf_freep) uint8_t *bytes = malloc(CONTENT_BYTES);
     uint8_t digest[SHA256_DIGEST_SIZE];

@@ -7,10 +7,12 @@ static bool same_text(const char *a, const char *b)
     return a[0] != '\0' && strcmp(a, b) == 0;
 }
 
-static bool same_layer(const struct bf_layer_facts *a, const struct bf_layer_facts *b)
+/* The bits alone will do: whatever the data are, bitmaps that are there are not missing above. */
+bool bf_same_layer(const struct bf_layer_facts *a, const struct bf_layer_facts *b)
 {
     return a->size_bytes == b->size_bytes &&
-           (same_text(a->identity, b->identity) || same_text(a->content, b->content));
+           (same_text(a->identity, b->identity) || same_text(a->content, b->content) ||
+            same_text(a->bits, b->bits));
 }
 
 /* From the bottom up: what the destination has below its top image must be what the source has
@@ -26,8 +28,8 @@ void bf_match_chain(const struct bf_disk_facts *source, const struct bf_disk_fac
         nr_below = source->nr_layers - 1;
     }
     for (uint32_t i = 1; i <= nr_below && !ret_plan->chain_broken; i++)
-        ret_plan->chain_broken =
-            !same_layer(&source->layers[source->nr_layers - i], &dest->layers[dest->nr_layers - i]);
+        ret_plan->chain_broken = !bf_same_layer(&source->layers[source->nr_layers - i],
+                                                &dest->layers[dest->nr_layers - i]);
     ret_plan->nr_merged = source->nr_layers - (ret_plan->chain_broken ? 0 : nr_below);
 }
 

@@ -71,6 +71,12 @@ static int check_layer(const Bitferry__OfferedLayer *layer, struct bf_error *err
     if (r == 0 && layer->content.len > 0)
         r = bf_rpc_check_text_name(&layer->content, BF_RPC_IDENTITY_MAX_BYTES,
                                    "the content of an image", err);
+    if (r == 0 && layer->bits.len > 0)
+        r = bf_rpc_check_text_name(&layer->bits, BF_RPC_IDENTITY_MAX_BYTES,
+                                   "the bitmaps of an image", err);
+    if (r == 0 && layer->path.len > 0)
+        r = bf_rpc_check_text_name(&layer->path, BF_RPC_IDENTITY_MAX_BYTES, "the path of an image",
+                                   err);
     if (r == 0 && layer->node_name.len > 0)
         r = bf_rpc_check_text_name(&layer->node_name, BF_RPC_NODE_NAME_MAX_BYTES,
                                    "the name of a node", err);

@@ -31,6 +31,8 @@ struct bf_offer_layer {
     char *node;
     char *identity;
     char *content;
+    char *bits;
+    char *path; /* where the source has it */
     uint64_t size_bytes;
     struct bf_offer_below *bitmaps;
     uint32_t nr_bitmaps;

@@ -60,6 +60,14 @@ enum bf_sameness {
  */
 enum bf_sameness bf_image_compare(const char *a, const char *b);
 
+/** The innermost file name of what QEMU calls the image, if it is absolute; a copy or NULL. */
+char *bf_image_path(const char *file);
+
+/** Names, granularities and digests of all bitmaps that are stored in an image that nobody writes,
+ *  as one text; "" if there are none, if one of them cannot be used, or if they are too large to
+ *  look at in passing. */
+void bf_image_bits(const char *path, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1]);
+
 /** Size and SHA-256 of the first MiB, for images that nobody writes; "" likewise. */
 void bf_image_content(const char *file, char buf[BF_FACTS_IDENTITY_MAX_BYTES + 1]);
 

@@ -32,6 +32,8 @@ struct bf_layer_facts {
     const char *node;
     const char *identity; /* the very same image has the same, wherever it is seen from */
     const char *content;  /* copies of one image have the same; of layers that nobody writes */
+    const char *bits;     /* images with the same have the same bitmaps; likewise */
+    const char *path;     /* for people; of layers likewise */
     uint64_t size_bytes;
     bool stores; /* the format can store bitmaps (qcow2 v3) */
     const struct bf_bitmap_facts *bitmaps;
