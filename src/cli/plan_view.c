@@ -80,17 +80,50 @@ static json_t *bitmaps_to_json(const struct bf_plan_view *view, uint32_t disk)
     return bf_steal_ptr(&array);
 }
 
+/* What can be put into layer @layer's partner before the move; false: nothing. */
+static bool find_install(const struct bf_plan_view *view, uint32_t disk, uint32_t layer,
+                         struct bf_install_commands *ret_commands)
+{
+    const struct bf_disk_plan *plan = &view->plan->disks[disk];
+    const struct bf_disk_facts *source = &view->source->vm.disks[disk];
+    const struct bf_disk_facts *dest;
+    uint32_t dest_layer = 0;
+
+    if (plan->partner == BF_NO_PARTNER)
+        return false;
+    dest = &view->dest->vm.disks[plan->partner];
+    return bf_layer_awaits_install(source, dest, plan, layer, &dest_layer) &&
+           bf_install_commands_make(&source->layers[layer], &dest->layers[dest_layer],
+                                    ret_commands);
+}
+
+static json_t *installs_to_json(const struct bf_plan_view *view, uint32_t disk)
+{
+    BF_CLEANUP(json_decrefp) json_t *array = json_array();
+    struct bf_install_commands commands;
+
+    for (uint32_t i = 1; array && i < view->source->vm.disks[disk].nr_layers; i++) {
+        if (find_install(view, disk, i, &commands) &&
+            json_array_append_new(array, json_pack("{s:i, s:o, s:o}", "layer", (int)i, "serve",
+                                                   bf_text_to_json(commands.serve), "pull",
+                                                   bf_text_to_json(commands.pull))) < 0)
+            return NULL;
+    }
+    return bf_steal_ptr(&array);
+}
+
 static json_t *disk_to_json(const struct bf_plan_view *view, uint32_t disk)
 {
     const struct bf_disk_plan *plan = &view->plan->disks[disk];
     bool placed = plan->partner != BF_NO_PARTNER;
 
     return json_pack(
-        "{s:o, s:o, s:s, s:s, s:b, s:i, s:o}", "disk",
+        "{s:o, s:o, s:s, s:s, s:b, s:i, s:o, s:o}", "disk",
         bf_text_to_json(view->source->vm.disks[disk].name), "partner",
         placed ? bf_text_to_json(view->dest->vm.disks[plan->partner].name) : json_null(), "mode",
         bf_mode_name(plan->mode), "why", bf_why_text(plan->why), "contradicted", plan->contradicted,
-        "merged_layers", (int)plan->nr_merged, "bitmaps", bitmaps_to_json(view, disk));
+        "merged_layers", (int)plan->nr_merged, "bitmaps", bitmaps_to_json(view, disk), "install",
+        installs_to_json(view, disk));
 }
 
 static json_t *warnings_to_json(const struct bf_mode_plan *plan)
@@ -187,6 +220,21 @@ static int print_bitmaps(const struct bf_plan_view *view, uint32_t disk, bool co
     return r;
 }
 
+static void print_installs(const struct bf_plan_view *view, uint32_t disk, FILE *out)
+{
+    struct bf_install_commands commands;
+
+    for (uint32_t i = 1; i < view->source->vm.disks[disk].nr_layers; i++) {
+        if (!find_install(view, disk, i, &commands))
+            continue;
+        (void)fprintf(out,
+                      "  the image %u below is there without these bitmaps: if it is a copy, put "
+                      "them in before QEMU there has it open\n"
+                      "    at the source:      %s\n    at the destination: %s\n",
+                      (unsigned)i, commands.serve, commands.pull);
+    }
+}
+
 static void print_disk(const struct bf_plan_view *view, uint32_t disk, FILE *out)
 {
     const struct bf_disk_plan *plan = &view->plan->disks[disk];
@@ -213,6 +261,7 @@ int bf_plan_view_print(const struct bf_plan_view *view, const struct bf_screen *
     for (uint32_t i = 0; r == 0 && i < view->plan->nr_disks; i++) {
         print_disk(view, i, out);
         r = print_bitmaps(view, i, screen->colour, out, err);
+        print_installs(view, i, out);
     }
     (void)fputs(view->plan->kind == BF_HANDOFF_FREEZE
                     ? "hand-over: freeze: the last writes travel while the machine is paused\n"

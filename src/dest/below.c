@@ -22,16 +22,25 @@ static struct bf_move_row *row_of(struct dest_drive *drive, const struct bf_offe
     return bf_move_row(drive->move, name, bitmap_of(disk, plan)->name);
 }
 
-static void drop(struct bf_move_row *row, enum bf_drop reason)
+/* With what a person can do about it the next time. */
+static void drop(struct bf_move_row *row, enum bf_code code, const char *reason, const char *why,
+                 const struct bf_install_commands *commands)
 {
-    char text[256];
+    char text[2 * sizeof *commands];
 
-    (void)snprintf(text, sizeof text, "%s: %s", bf_drop_name(reason), bf_drop_text(reason));
-    bf_move_row_drop(row, bf_drop_code(reason), text);
+    if (commands)
+        (void)snprintf(text, sizeof text,
+                       "%s: %s; before QEMU here has the copy of its image open, put it in: at the "
+                       "source `%s`, here `%s`",
+                       reason, why, commands->serve, commands->pull);
+    else
+        (void)snprintf(text, sizeof text, "%s: %s", reason, why);
+    bf_move_row_drop(row, code, text);
 }
 
 static void report(struct dest_drive *drive, const struct bf_offer_disk *disk,
-                   const struct bf_bitmap_plan *plan, const json_t *here)
+                   const struct bf_bitmap_plan *plan, const json_t *here,
+                   const struct bf_install_commands *commands)
 {
     struct bf_move_row *row = row_of(drive, disk, plan);
 
@@ -39,19 +48,20 @@ static void report(struct dest_drive *drive, const struct bf_offer_disk *disk,
         return;
     row->phase = "in an image below";
     if (plan->fate == BF_FATE_DROP) {
-        drop(row, plan->drop);
+        drop(row, bf_drop_code(plan->drop), bf_drop_name(plan->drop), bf_drop_text(plan->drop),
+             plan->drop == BF_DROP_CHAIN_GAP ? commands : NULL);
     } else if (plan->fate == BF_FATE_IN_IMAGE ||
                bf_facts_is_stored(here, plan->dest_layer, bitmap_of(disk, plan)->name)) {
         row->outcome = BF_ROW_NATIVE;
         bf_move_row_note(row, "it stands in the image below, which was there already");
     } else {
-        bf_move_row_drop(row, BF_E_UNSUPPORTED,
-                         "NOT_INSTALLED: the image below is there without it; put it in while "
-                         "nobody has that image open ('bitferry pull --into')");
+        drop(row, BF_E_UNSUPPORTED, "NOT_INSTALLED", "the image below is there without it",
+             commands);
     }
 }
 
 void dest_report_below(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+                       const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
                        const json_t *here)
 {
     const struct bf_offer_disk *disk = &drive->offer.disks[index];
@@ -59,7 +69,13 @@ void dest_report_below(struct dest_drive *drive, uint32_t index, const struct bf
     for (uint32_t i = 0; i < plan->nr_bitmaps; i++) {
         const struct bf_bitmap_plan *bitmap = &plan->bitmaps[i];
 
+        struct bf_install_commands commands;
+        uint32_t layer = 0;
+        bool can_be_done = bf_layer_awaits_install(source, dest, plan, bitmap->layer, &layer) &&
+                           bf_install_commands_make(&source->layers[bitmap->layer],
+                                                    &dest->layers[layer], &commands);
+
         if (bitmap->layer > 0 && bitmap->fate != BF_FATE_PART)
-            report(drive, disk, bitmap, here);
+            report(drive, disk, bitmap, here, can_be_done ? &commands : NULL);
     }
 }

@@ -208,6 +208,7 @@ void dest_define(struct dest_drive *drive);
 /** Tell what becomes of the bitmaps of images below, which the offer does not count.  @here: this
  *  disk, of a document of facts. */
 void dest_report_below(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+                       const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
                        const json_t *here);
 
 /** Decide how each disk goes, behind dest_place(); then again_step. */

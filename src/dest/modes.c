@@ -64,6 +64,8 @@ static void describe_top(const struct dest_drive *drive, uint32_t index, struct 
         .node = "",
         .identity = text_or_none(offer->disks[index].identity),
         .content = "",
+        .bits = "",
+        .path = "",
         .size_bytes = offer->disks[index].size_bytes,
         .stores = true,
         .bitmaps = &offered->bitmaps[offered->nr_bitmaps],
@@ -85,6 +87,8 @@ static void describe_below(const struct bf_offer_layer *layer, struct offered *o
         .node = layer->node,
         .identity = layer->identity,
         .content = layer->content,
+        .bits = layer->bits,
+        .path = layer->path,
         .size_bytes = layer->size_bytes,
         .stores = true,
         .bitmaps = &offered->bitmaps[offered->nr_bitmaps],
@@ -229,7 +233,7 @@ static void warn(struct dest_drive *drive, const char *disk, const char *why)
 }
 
 static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
-                      const struct bf_facts *facts)
+                      const struct offered *offered, const struct bf_facts *facts)
 {
     struct bf_offer_disk *disk = &drive->offer.disks[index];
     const struct bf_disk_facts *here =
@@ -246,7 +250,8 @@ static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_
              "the images below are not known to be the same here, so what all of "
              "the source's have is carried as one");
     if (here)
-        dest_report_below(drive, index, plan, bf_facts_disk(facts->document, here->name));
+        dest_report_below(drive, index, plan, &offered->disks[index], here,
+                          bf_facts_disk(facts->document, here->name));
     if (plan->contradicted)
         warn(drive, disk->name, "its mode is as asked, against what is found");
     if (here && plan->why == BF_WHY_NOTHING && drive->offer.kind == BF_HANDOFF_TRACKER)
@@ -266,7 +271,7 @@ static int decide(struct dest_drive *drive, json_t *document, struct bf_error *e
     if (r == 0)
         r = bf_mode_plan_make(&offered.vm, &facts.vm, &plan, err);
     for (uint32_t i = 0; r == 0 && i < drive->offer.nr_disks; i++)
-        take_disk(drive, i, &plan.disks[i], &facts);
+        take_disk(drive, i, &plan.disks[i], &offered, &facts);
     if (r == 0 && plan.kind == BF_HANDOFF_FREEZE)
         drive->offer.kind = BF_HANDOFF_FREEZE;
     if (r == 0) {

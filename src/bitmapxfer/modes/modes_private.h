@@ -15,6 +15,7 @@ void bf_match_chain(const struct bf_disk_facts *source, const struct bf_disk_fac
 /** NONE, or why the bitmaps of this name in the merged layers do not make one checkpoint. */
 enum bf_drop bf_chain_gap(const struct bf_disk_facts *disk, uint32_t nr_merged, const char *name);
 
+bool bf_same_layer(const struct bf_layer_facts *a, const struct bf_layer_facts *b);
 const struct bf_bitmap_facts *bf_layer_find(const struct bf_layer_facts *layer, const char *name);
 
 /** fate.c */

@@ -125,6 +125,26 @@ enum {
     BF_DEFAULT_BANDWIDTH_BYTES_S = 128 << 20,
 };
 
+/** Does an image below lack what layer @layer of the source has, and could it be put in there?  Of
+ *  equal height and size; not if only QEMU has the bitmaps.  @plan: of this disk. */
+bool bf_layer_awaits_install(const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
+                             const struct bf_disk_plan *plan, uint32_t layer,
+                             uint32_t *ret_dest_layer);
+
+enum { BF_COMMAND_MAX_BYTES = 2048 };
+
+/** What a person does about it: at the source, and at the destination with the URI that the former
+ *  prints, while no QEMU there has the image open.  Quoted for a shell. */
+struct bf_install_commands {
+    char serve[BF_COMMAND_MAX_BYTES + 64];
+    char pull[BF_COMMAND_MAX_BYTES + 64];
+};
+
+/** False: a path is too long, or has control characters. */
+bool bf_install_commands_make(const struct bf_layer_facts *source,
+                              const struct bf_layer_facts *dest,
+                              struct bf_install_commands *ret_commands);
+
 /** Milliseconds that @downtime_limit must at least be; @bandwidth_bytes_s 0: the default. */
 uint64_t bf_estimate_downtime_ms(uint64_t stream_bits, uint64_t bandwidth_bytes_s);
 
