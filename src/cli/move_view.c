@@ -276,6 +276,18 @@ static void put_bitmap(const char *what, const json_t *row, FILE *out)
     (void)fputs(": ", out);
 }
 
+/* Most messages begin with their code. */
+static void put_reason(const json_t *reason, FILE *out)
+{
+    const char *code = bf_daemon_text(reason, "code");
+
+    if (strncmp(bf_daemon_text(reason, "message"), code, strlen(code)) != 0) {
+        put(out, reason, "code");
+        (void)fputs(": ", out);
+    }
+    put(out, reason, "message");
+}
+
 void bf_move_view_drops(const json_t *move, FILE *out)
 {
     const json_t *row;
@@ -293,9 +305,7 @@ void bf_move_view_drops(const json_t *move, FILE *out)
         if (!reason)
             continue;
         put_bitmap("dropped ", row, out);
-        put(out, reason, "code");
-        (void)fputs(": ", out);
-        put(out, reason, "message");
+        put_reason(reason, out);
         (void)fputs("; the next backup from it is a full one\n", out);
     }
 }

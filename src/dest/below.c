@@ -35,7 +35,7 @@ static void drop(struct bf_move_row *row, enum bf_code code, const char *reason,
                        reason, why, commands->serve, commands->pull);
     else
         (void)snprintf(text, sizeof text, "%s: %s", reason, why);
-    bf_move_row_drop(row, code, text);
+    bf_move_row_drop(row, code, reason, text);
 }
 
 static void report(struct dest_drive *drive, const struct bf_offer_disk *disk,

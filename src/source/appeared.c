@@ -23,7 +23,8 @@ static void report_appeared(struct source_drive *drive, const char *disk, const 
     (void)snprintf(text, sizeof text, "%s: %s; the next backup that needs it must be a full one",
                    bf_drop_name(BF_DROP_BITMAP_APPEARED), bf_drop_text(BF_DROP_BITMAP_APPEARED));
     if (row)
-        bf_move_row_drop(row, bf_drop_code(BF_DROP_BITMAP_APPEARED), text);
+        bf_move_row_drop(row, bf_drop_code(BF_DROP_BITMAP_APPEARED),
+                         bf_drop_name(BF_DROP_BITMAP_APPEARED), text);
 }
 
 void source_report_new_bitmaps(struct source_drive *drive, const struct bf_live_survey *seen)

@@ -86,7 +86,7 @@ static int exit_after(const char *ends)
         struct bf_move_row *row = bf_move_row(move, "vda", name);
 
         if (ends[i] == 'd')
-            bf_move_row_drop(row, BF_E_BITMAP_BUSY, "busy");
+            bf_move_row_drop(row, BF_E_BITMAP_BUSY, NULL, "busy");
         else
             row->outcome = ends[i] == 'c'   ? BF_ROW_CARRIED
                            : ends[i] == 'w' ? BF_ROW_WIDENED
@@ -115,7 +115,7 @@ static void names_that_are_no_utf8_can_be_shown(void **state)
     json_t *shown;
 
     (void)state;
-    bf_move_row_drop(bf_move_row(move, "vda", "b\xff"), BF_E_QMP_ERROR, "no '\xfe'");
+    bf_move_row_drop(bf_move_row(move, "vda", "b\xff"), BF_E_QMP_ERROR, NULL, "no '\xfe'");
     shown = bf_move_to_json(move, true);
     assert_non_null(shown);
     assert_string_equal(json_string_value(json_object_get(
@@ -155,7 +155,7 @@ static json_t *shown(enum bf_chain_style style, const char *dropped)
         row = bf_move_row(move, "vda", names[i]);
         row->outcome = BF_ROW_CARRIED;
         if (dropped && strcmp(names[i], dropped) == 0)
-            bf_move_row_drop(row, BF_E_BITMAP_BUSY, "busy");
+            bf_move_row_drop(row, BF_E_BITMAP_BUSY, NULL, "busy");
         row = bf_move_row(move, "vdb", names[i]);
         row->outcome = i == 2 ? BF_ROW_WIDENED : BF_ROW_CARRIED;
     }

@@ -247,10 +247,12 @@ struct bf_move_row *bf_move_row(struct bf_move *move, const char *disk, const ch
     return add_row(move, disk, bitmap);
 }
 
-void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *message)
+void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *name,
+                      const char *message)
 {
     row->outcome = BF_ROW_DROPPED;
     row->reason = reason;
+    row->reason_name = name ? name : bf_code_name(reason);
     free(row->message);
     row->message = strdup(message);
 }

@@ -73,10 +73,9 @@ static bool put_reason(const struct bf_move *move, const struct finding *finding
     const char *message =
         finding->needs ? "it has no bitmap of the disk" : "the source has no such bitmap";
 
-    if (finding->row && finding->row->reason != BF_E_NONE) {
-        code = finding->row->reason;
-        message = finding->row->message;
-    } else if (finding->row) { /* the move ended before it was decided */
+    if (finding->row && finding->row->reason != BF_E_NONE)
+        return json_object_set_new(disk, "reason", bf_move_row_reason_to_json(finding->row)) == 0;
+    if (finding->row) { /* the move ended before it was decided */
         code = move->error.code;
         message = move->error.text;
     }

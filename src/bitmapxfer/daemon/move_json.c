@@ -39,10 +39,20 @@ static json_t *time_text(int64_t at_s)
     return json_string(text);
 }
 
+static json_t *reason_to_json(const char *name, const char *message, enum bf_code code)
+{
+    return json_pack("{s:s, s:o, s:i}", "code", name, "message", lossy_text(message ? message : ""),
+                     "exit", bf_code_exit(code));
+}
+
 json_t *bf_move_reason_to_json(enum bf_code code, const char *message)
 {
-    return json_pack("{s:s, s:o, s:i}", "code", bf_code_name(code), "message",
-                     lossy_text(message ? message : ""), "exit", bf_code_exit(code));
+    return reason_to_json(bf_code_name(code), message, code);
+}
+
+json_t *bf_move_row_reason_to_json(const struct bf_move_row *row)
+{
+    return reason_to_json(row->reason_name, row->message, row->reason);
 }
 
 const char *bf_row_outcome_name(enum bf_row_outcome outcome)
@@ -59,8 +69,7 @@ static json_t *row_to_json(const struct bf_move_row *row)
                                (json_int_t)row->total_bytes, "outcome", outcomes[row->outcome]);
 
     if (object && row->outcome == BF_ROW_DROPPED &&
-        json_object_set_new(object, "reason", bf_move_reason_to_json(row->reason, row->message)) <
-            0)
+        json_object_set_new(object, "reason", bf_move_row_reason_to_json(row)) < 0)
         return NULL;
     if (object && row->note && json_object_set_new(object, "note", lossy_text(row->note)) < 0)
         return NULL;

@@ -315,7 +315,7 @@ void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool en
             row->outcome = BF_ROW_NATIVE;
         } else if (drop != BF_DROP_NONE) {
             (void)snprintf(text, sizeof text, "%s: %s", bf_drop_name(drop), bf_drop_text(drop));
-            bf_move_row_drop(row, bf_drop_code(drop), text);
+            bf_move_row_drop(row, bf_drop_code(drop), bf_drop_name(drop), text);
         } else if (ended) {
             row->outcome = BF_ROW_CARRIED;
         }

@@ -41,7 +41,7 @@ order source wait "$leaving" --for committed --timeout 30 >/dev/null 2>&1 || tru
 wanted="nested lost<null 1700000000 dropped: vda/nowhere=dropped BITMAP_NOT_FOUND
 nested monday<lost 1700000001 carried: vda/old=carried
 nested tuesday<monday 1700000002 carried: vda/new=carried
-nested wednesday<tuesday 1700000003 dropped: vda/gone=dropped BITMAP_NOT_FOUND"
+nested wednesday<tuesday 1700000003 dropped: vda/gone=dropped BITMAP_VANISHED"
 for side in source dest; do
     id=$arriving
     [ "$side" = dest ] || id=$leaving

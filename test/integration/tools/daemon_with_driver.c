@@ -48,7 +48,7 @@ static void finish_row(struct bf_move *move, const char *bitmap, bool drop)
     struct bf_move_row *row = bf_move_row(move, "vda", bitmap);
 
     if (drop)
-        bf_move_row_drop(row, BF_E_BITMAP_BUSY, "a backup held it all the while");
+        bf_move_row_drop(row, BF_E_BITMAP_BUSY, NULL, "a backup held it all the while");
     else
         row->outcome = BF_ROW_CARRIED;
 }

@@ -53,9 +53,10 @@ struct bf_move_row {
     const char *phase; /* static text, "pulling" */
     uint64_t done_bytes, total_bytes;
     enum bf_row_outcome outcome;
-    enum bf_code reason; /* of a dropped one */
-    char *message;       /* of a dropped one: why, and what to do; or NULL */
-    char *note;          /* of a carried one: what is to be known of it; or NULL */
+    enum bf_code reason;     /* of a dropped one, for the exit code */
+    const char *reason_name; /* of a dropped one, static: "SWITCHED_EARLY" */
+    char *message;           /* of a dropped one: why, and what to do; or NULL */
+    char *note;              /* of a carried one: what is to be known of it; or NULL */
 };
 
 /** How one disk goes. */
@@ -148,8 +149,10 @@ bool bf_move_reached(const struct bf_move *move, enum bf_milestone milestone);
  *  call.  After changes to it: bf_move_changed(). */
 struct bf_move_row *bf_move_row(struct bf_move *move, const char *disk, const char *bitmap);
 
-/** Mark it dropped.  Without memory the message is lost, not the fact. */
-void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *message);
+/** Mark it dropped.  @name: the reason as programs read it, static text; NULL: that of @reason.
+ *  Without memory the message is lost, not the fact. */
+void bf_move_row_drop(struct bf_move_row *row, enum bf_code reason, const char *name,
+                      const char *message);
 
 /** Without memory the note is lost. */
 void bf_move_row_note(struct bf_move_row *row, const char *note);
