@@ -150,6 +150,7 @@ static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
 
     disk->identity = strdup(facts->layers[0].identity);
     disk->alias = strdup(facts->alias);
+    disk->serial = strdup(facts->serial);
     disk->mirrored = facts->mirrored;
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
         const struct bf_bitmap_facts *bitmap =
@@ -158,7 +159,7 @@ static bool add_disk_facts(struct bf_offer *offer, uint32_t index,
         if (bitmap)
             offer->bitmaps[i].mapped = bitmap->mapped;
     }
-    return disk->identity && disk->alias && add_layers(disk, facts);
+    return disk->identity && disk->alias && disk->serial && add_layers(disk, facts);
 }
 
 /* A slip in a name must not pass for no wish at all. */

@@ -306,6 +306,9 @@ SPOIL(max_identity, (memset(many, 'x', sizeof many), s->disks[0].identity = FILL
 SPOIL(long_identity, (memset(many, 'x', sizeof many), s->disks[0].identity = FILLED(1024)))
 SPOIL(control_alias, s->disks[0].alias = BYTES("a\n"))
 SPOIL(long_alias, (memset(many, 'x', sizeof many), s->disks[0].alias = FILLED(256)))
+SPOIL(control_serial, s->disks[0].serial = BYTES("a\n"))
+SPOIL(max_serial, (memset(many, 'x', sizeof many), s->disks[0].serial = FILLED(255)))
+SPOIL(long_serial, (memset(many, 'x', sizeof many), s->disks[0].serial = FILLED(256)))
 SPOIL(max_mode, s->disks[0].mode = BITFERRY__MODE__MODE_NBD)
 SPOIL(mode_4, s->disks[0].mode = (Bitferry__Mode)4)
 SPOIL(same_image, s->placed.image = BITFERRY__SAMENESS__SAMENESS_OTHER)
@@ -464,6 +467,9 @@ static const struct row rows[] = {
      "OFFER: the identity of an image has 1024 bytes instead of 1 to 1023"},
     {as_offer, control_alias, "OFFER: the alias of a node is not plain UTF-8"},
     {as_offer, long_alias, "OFFER: the alias of a node has 256 bytes instead of 1 to 255"},
+    {as_offer, control_serial, "OFFER: the serial of a disk is not plain UTF-8"},
+    {as_offer, max_serial, NULL},
+    {as_offer, long_serial, "OFFER: the serial of a disk has 256 bytes instead of 1 to 255"},
     {as_offer, max_mode, NULL},
     {as_offer, mode_4, "OFFER: there is no mode 4"},
     {as_offer, max_below, NULL},

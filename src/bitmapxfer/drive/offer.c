@@ -17,6 +17,7 @@ void bf_offer_release(struct bf_offer *offer)
         free(offer->disks[i].file);
         free(offer->disks[i].identity);
         free(offer->disks[i].alias);
+        free(offer->disks[i].serial);
         bf_offer_release_layers(&offer->disks[i]);
     }
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
@@ -74,6 +75,7 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
     disk->node = text_of(&from->node_name);
     disk->identity = text_of(&from->identity);
     disk->alias = text_of(&from->alias);
+    disk->serial = text_of(&from->serial);
     disk->size_bytes = from->virtual_size_bytes;
     disk->mirrored = from->mirrored;
     disk->wish = (enum bf_mode)from->mode;
@@ -100,7 +102,7 @@ static bool take_disk(struct bf_offer *offer, uint32_t index, const Bitferry__Of
         offer->states[*at].recording = from->bitmaps[i]->recording && !still;
         whole = whole && offer->bitmaps[*at].name;
     }
-    return whole && disk->name && disk->node && disk->identity && disk->alias &&
+    return whole && disk->name && disk->node && disk->identity && disk->alias && disk->serial &&
            bf_offer_read_layers(disk, from, NULL) == 0;
 }
 

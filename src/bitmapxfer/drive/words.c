@@ -87,6 +87,7 @@ static bool put_offer(struct bf_said *said, const struct bf_saying *saying)
         disks[i].virtual_size_bytes = offer->disks[i].size_bytes;
         disks[i].identity = text_bytes(offer->disks[i].identity ? offer->disks[i].identity : "");
         disks[i].alias = text_bytes(offer->disks[i].alias ? offer->disks[i].alias : "");
+        disks[i].serial = text_bytes(offer->disks[i].serial ? offer->disks[i].serial : "");
         disks[i].mirrored = offer->disks[i].mirrored;
         disks[i].mode = (Bitferry__Mode)offer->disks[i].wish;
         disks[i].depth = offer->disks[i].depth;

@@ -132,8 +132,7 @@ static json_t *layer_to_json(const json_t *node, const struct stream *stream, bo
                      bitmaps_to_json(node, stream));
 }
 
-/* A filter is no image.  What stands under it is. */
-static bool is_filter(const json_t *node)
+bool bf_node_is_filter(const json_t *node)
 {
     static const char *const filters[] = {"mirror_top", "commit_top",   "backup-top",
                                           "throttle",   "copy-on-read", "copy-before-write"};
@@ -151,7 +150,7 @@ static json_t *layers_to_json(const struct bf_answers *answers, const struct str
     BF_CLEANUP(json_decrefp) json_t *layers = json_array();
 
     for (unsigned i = 0; node && i < LAYERS_MAX; i++) {
-        bool filter = is_filter(node);
+        bool filter = bf_node_is_filter(node);
         const char *below =
             bf_graph_below(answers->graph, bf_facts_text(node, "node-name"), filter);
 
@@ -225,11 +224,10 @@ static const char *alias_of(const struct bf_answers *answers, const struct strea
     return node[0] == '#' ? "" : node;
 }
 
-/* As in live/survey.h: the name of a node, or of a block backend. */
-static const json_t *find_node(const struct bf_answers *answers, const char *name)
+const json_t *bf_facts_node(const struct bf_answers *answers, const char *name)
 {
     const json_t *node = bf_list_find(answers->nodes, "node-name", name);
-    const json_t *device = node ? NULL : bf_list_find(answers->devices, "device", name);
+    const json_t *device = node || !name[0] ? NULL : bf_list_find(answers->devices, "device", name);
 
     return device ? bf_list_find(answers->nodes, "node-name",
                                  bf_facts_text(json_object_get(device, "inserted"), "node-name"))
@@ -237,17 +235,18 @@ static const json_t *find_node(const struct bf_answers *answers, const char *nam
 }
 
 static json_t *disk_to_json(const struct bf_answers *answers, const struct stream *stream,
-                            const struct bf_live_disk_wish *wish, const json_t *node)
+                            const struct bf_live_disk_wish *wish, const json_t *serial,
+                            const json_t *node)
 {
     const char *name = bf_facts_text(node, "node-name");
     const char *target = bf_graph_mirror_target(answers->graph, answers->jobs, name);
     BF_CLEANUP(bf_freep) char *mirror = NULL;
 
     mirror = target ? export_of(nbd_under(answers, target)) : strdup("");
-    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:b, s:o}", "name", wish->name, "serial", "",
-                     "alias", alias_of(answers, stream, name), "mirror", mirror, "export",
-                     export_on(answers, name), "mirrored", target != NULL, "layers",
-                     layers_to_json(answers, stream, node));
+    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:b, s:o}", "name", wish->name, "serial",
+                     bf_serial_text(serial), "alias", alias_of(answers, stream, name), "mirror",
+                     mirror, "export", export_on(answers, name), "mirrored", target != NULL,
+                     "layers", layers_to_json(answers, stream, node));
 }
 
 static json_t *disks_to_json(const struct bf_answers *answers, const struct stream *stream,
@@ -256,9 +255,11 @@ static json_t *disks_to_json(const struct bf_answers *answers, const struct stre
     BF_CLEANUP(json_decrefp) json_t *list = json_array();
 
     for (uint32_t i = 0; i < nr_disks; i++) {
-        const json_t *node = find_node(answers, disks[i].node);
+        const json_t *node = bf_facts_node(answers, disks[i].node);
 
-        if (node && json_array_append_new(list, disk_to_json(answers, stream, &disks[i], node)) < 0)
+        if (node && json_array_append_new(list, disk_to_json(answers, stream, &disks[i],
+                                                             json_array_get(answers->serials, i),
+                                                             node)) < 0)
             return NULL;
     }
     return bf_steal_ptr(&list);

@@ -58,6 +58,9 @@ static int check_origin(const Bitferry__OfferedDisk *disk, struct bf_error *err)
     if (r == 0 && disk->alias.len > 0)
         r = bf_rpc_check_text_name(&disk->alias, BF_RPC_ALIAS_MAX_BYTES, "the alias of a node",
                                    err);
+    if (r == 0 && disk->serial.len > 0)
+        r = bf_rpc_check_text_name(&disk->serial, BF_RPC_SERIAL_MAX_BYTES, "the serial of a disk",
+                                   err);
     return r < 0 ? r : check_mode(disk->mode, err);
 }
 

@@ -45,8 +45,9 @@ struct bf_offer_disk {
     uint64_t size_bytes;        /* at the source */
     uint64_t placed_size_bytes; /* at the destination, 0: there is no such disk or not known yet */
     bool stores;                /* the destination's image can store bitmaps */
-    char *identity;             /* of the source's image; or NULL, as is the next */
+    char *identity;             /* of the source's image; or NULL, as are the next two */
     char *alias;                /* in the source's migration stream */
+    char *serial;               /* of the guest's device there */
     bool mirrored;              /* on the source, when the offer was made */
     enum bf_mode wish;          /* what the source was asked for */
     enum bf_mode mode;          /* as the destination has decided; AUTO: not yet */

@@ -13,6 +13,7 @@
 
 enum {
     BF_FACTS_IDENTITY_MAX_BYTES = 1023,
+    BF_FACTS_SERIAL_MAX_BYTES = 255, /* of a device; what is longer is not taken for one */
 };
 
 /** @document (a new reference for the callback to take) is NULL exactly if @err is not. */

@@ -35,9 +35,10 @@ enum {
     BF_RPC_VM_NAME_MAX_BYTES = 255,
     BF_RPC_NODE_NAME_MAX_BYTES = 255,
     BF_RPC_IDENTITY_MAX_BYTES = 1023,
-    BF_RPC_LAYERS_MAX = 63,       /* below a disk's own image */
-    BF_RPC_ALIAS_MAX_BYTES = 255, /* QEMU's migration stream */
-    BF_RPC_HOST_MAX_BYTES = 255,  /* a DNS name or an address as text */
+    BF_RPC_LAYERS_MAX = 63,        /* below a disk's own image */
+    BF_RPC_ALIAS_MAX_BYTES = 255,  /* QEMU's migration stream */
+    BF_RPC_SERIAL_MAX_BYTES = 255, /* as facts/facts.h has it */
+    BF_RPC_HOST_MAX_BYTES = 255,   /* a DNS name or an address as text */
     BF_RPC_PROGRAM_MAX_BYTES = 128,
     BF_RPC_REASON_CODE_MAX_BYTES = 64,
     BF_RPC_REASON_TEXT_MAX_BYTES = 1023,
