@@ -45,9 +45,10 @@ struct dest_drive {
 
     struct bf_offer offer;
     struct bf_dest machine;
-    bool offered; /* the offer is durable */
-    bool placed;  /* its disks are found in this QEMU, or known not to be there */
-    bool begun;   /* and there is a machine */
+    bool offered;               /* the offer is durable */
+    bool placed;                /* its disks are found in this QEMU, or known not to be there */
+    struct bf_live_survey here; /* place.c: the disks among which they were looked for */
+    bool begun;                 /* and there is a machine */
     struct bf_ledger ledger;
     struct dest_exports exports;
 
@@ -211,7 +212,14 @@ void dest_report_below(struct dest_drive *drive, uint32_t index, const struct bf
                        const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
                        const json_t *here);
 
-/** Decide how each disk goes, behind dest_place(); then again_step. */
+/** The disk number @index of the offer is the one that is called @name here; NULL: it is not here.
+ *  False: no memory. */
+bool dest_place_disk(struct dest_drive *drive, uint32_t index, const char *name);
+
+/** Why the bitmap number @index has no place; BF_DROP_NONE: it has one. */
+enum bf_drop dest_judge_place(const struct bf_offer *offer, uint32_t index);
+
+/** Decide which disk each is and how it goes, behind dest_place(); then again_step. */
 void dest_choose_modes(struct dest_drive *drive);
 void dest_arm(struct dest_drive *drive);
 void dest_load(struct dest_drive *drive);

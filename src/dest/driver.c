@@ -151,6 +151,7 @@ static void release(struct dest_drive *drive)
     dest_forget_announcements(drive);
     dest_former_keep(drive);
     bf_offer_release(&drive->offer);
+    bf_live_survey_release(&drive->here);
     json_decref(drive->exports_seen);
     free(drive->drops);
     free(drive->found.bitmaps);

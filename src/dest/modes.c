@@ -110,7 +110,7 @@ static void describe_disk(const struct dest_drive *drive, uint32_t index, struct
 
     offered->disks[index] = (struct bf_disk_facts){
         .name = disk->name,
-        .serial = "",
+        .serial = text_or_none(disk->serial),
         .alias = text_or_none(disk->alias),
         .mirror = "",
         .export = "",
@@ -218,6 +218,9 @@ static void take_bitmaps(struct dest_drive *drive, uint32_t index, const struct 
         bitmap = &plan->bitmaps[at++];
         if (plan->partner != BF_NO_PARTNER)
             take_bitmap(drive, i, plan, facts);
+        drive->drops[i] = (uint8_t)dest_judge_place(&drive->offer, i);
+        if (drive->drops[i] == BF_DROP_NODE_MISSING && plan->drop != BF_DROP_NONE)
+            drive->drops[i] = (uint8_t)plan->drop;
         if (drive->drops[i] == BF_DROP_NONE && bitmap->fate == BF_FATE_DROP)
             drive->drops[i] = (uint8_t)bitmap->drop;
     }
@@ -232,13 +235,27 @@ static void warn(struct dest_drive *drive, const char *disk, const char *why)
     bf_move_warn(drive->move, text);
 }
 
-static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+/* A disk of the same name that is another one is as good as none. */
+static bool settle_place(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
+                         const struct bf_disk_facts *here)
+{
+    const struct bf_offer_disk *disk = &drive->offer.disks[index];
+    bool smaller = disk->placed_size_bytes < disk->size_bytes; /* it itself, and no other one */
+
+    if (here)
+        return dest_place_disk(drive, index, here->name);
+    return (plan->drop == BF_DROP_SIZE_MISMATCH && smaller) || dest_place_disk(drive, index, NULL);
+}
+
+static bool take_disk(struct dest_drive *drive, uint32_t index, const struct bf_disk_plan *plan,
                       const struct offered *offered, const struct bf_facts *facts)
 {
     struct bf_offer_disk *disk = &drive->offer.disks[index];
     const struct bf_disk_facts *here =
         plan->partner == BF_NO_PARTNER ? NULL : &facts->disks[plan->partner];
 
+    if (!settle_place(drive, index, plan, here))
+        return false;
     disk->mode = plan->mode;
     disk->why = plan->why;
     disk->nr_merged = plan->nr_merged;
@@ -256,6 +273,7 @@ static void take_disk(struct dest_drive *drive, uint32_t index, const struct bf_
         warn(drive, disk->name, "its mode is as asked, against what is found");
     if (here && plan->why == BF_WHY_NOTHING && drive->offer.kind == BF_HANDOFF_TRACKER)
         warn(drive, disk->name, bf_why_text(plan->why));
+    return true;
 }
 
 static int decide(struct dest_drive *drive, json_t *document, struct bf_error *err)
@@ -270,8 +288,10 @@ static int decide(struct dest_drive *drive, json_t *document, struct bf_error *e
         facts.disks[i].named = drive->move->plan.nr_disks > 0;
     if (r == 0)
         r = bf_mode_plan_make(&offered.vm, &facts.vm, &plan, err);
-    for (uint32_t i = 0; r == 0 && i < drive->offer.nr_disks; i++)
-        take_disk(drive, i, &plan.disks[i], &offered, &facts);
+    for (uint32_t i = 0; r == 0 && i < drive->offer.nr_disks; i++) {
+        if (!take_disk(drive, i, &plan.disks[i], &offered, &facts))
+            r = bf_error_set(err, BF_E_NO_MEMORY, "no memory for a plan");
+    }
     if (r == 0 && plan.kind == BF_HANDOFF_FREEZE)
         drive->offer.kind = BF_HANDOFF_FREEZE;
     if (r == 0) {
@@ -307,16 +327,16 @@ static void on_facts(void *ctx, json_t *document, const struct bf_error *err)
 
 void dest_choose_modes(struct dest_drive *drive)
 {
-    const struct bf_offer *offer = &drive->offer;
+    const struct bf_live_survey *here = &drive->here;
     struct bf_live *live = bf_qemu_live(drive->qemu);
-    struct bf_live_disk_wish *disks = calloc(offer->nr_disks + 1U, sizeof *disks);
+    struct bf_live_disk_wish *disks = calloc(here->nr_disks + 1U, sizeof *disks);
     uint32_t nr_disks = 0;
     int r = -1;
 
-    for (uint32_t i = 0; disks && i < offer->nr_disks; i++) {
-        if (offer->disks[i].node[0])
+    for (uint32_t i = 0; disks && i < here->nr_disks; i++) {
+        if (here->disks[i].node[0])
             disks[nr_disks++] =
-                (struct bf_live_disk_wish){offer->disks[i].name, offer->disks[i].node};
+                (struct bf_live_disk_wish){here->disks[i].name, here->disks[i].node};
     }
     if (disks && live)
         r = bf_facts_ask(live, disks, nr_disks, BF_QEMU_DEADLINE_MS, on_facts, drive, NULL);

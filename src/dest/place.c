@@ -1,4 +1,5 @@
-/* Which disk here is which of the offer: by name, never by order. */
+/* Which disk here is which of the offer: by name, and where the planner knows better (modes.c) as
+ * it says; never by order. */
 #include "drive.h"
 
 #include "daemon/log.h"
@@ -7,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool place_disk(struct bf_offer_disk *disk, const struct bf_live_disk *here)
+bool dest_place_disk(struct dest_drive *drive, uint32_t index, const char *name)
 {
+    struct bf_offer_disk *disk = &drive->offer.disks[index];
+    const struct bf_live_disk *here = name ? bf_live_survey_disk(&drive->here, name) : NULL;
     char *node = strdup(here ? here->node : "");
 
     if (!node)
@@ -20,7 +23,7 @@ static bool place_disk(struct bf_offer_disk *disk, const struct bf_live_disk *he
     return true;
 }
 
-static enum bf_drop judge(const struct bf_offer *offer, uint32_t index)
+enum bf_drop dest_judge_place(const struct bf_offer *offer, uint32_t index)
 {
     const struct bf_offer_disk *disk = &offer->disks[offer->states[index].disk];
 
@@ -46,12 +49,18 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
         dest_repeat(drive);
         return;
     }
+    bf_live_survey_release(&drive->here);
+    drive->here = *survey;
+    *survey = (struct bf_live_survey){.nr_disks = 0};
+    drive->placed = false;
     for (uint32_t i = 0; i < offer->nr_disks; i++)
-        whole = place_disk(&offer->disks[i], bf_live_survey_disk(survey, offer->disks[i].name)) &&
-                whole;
+        whole = dest_place_disk(drive, i, offer->disks[i].name) && whole;
+    if (!whole) {
+        dest_repeat(drive);
+        return;
+    }
     for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
-        drive->drops[i] = (uint8_t)judge(offer, i);
-    drive->placed = whole;
+        drive->drops[i] = (uint8_t)dest_judge_place(offer, i);
     if (offer->kind == BF_HANDOFF_NATIVE) /* however they go, QEMU brings the bitmaps */
         drive->again_step(drive);
     else
@@ -61,6 +70,7 @@ static void on_surveyed(void *ctx, struct bf_live_survey *survey, const struct b
 /* Only where it is asked for are drops an answer. */
 static void finish(struct dest_drive *drive)
 {
+    drive->placed = true;
     if (drive->machine.state != BF_DEST_SURVEYING_OFFER && drive->machine.state != BF_DEST_RESUMING)
         memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
     drive->placed_step(drive);

@@ -74,7 +74,7 @@ void bf_match_disk(const struct bf_vm_facts *source, uint32_t index, const struc
     uint32_t found = find_by_mirror(dest, disk);
 
     ret_plan->partner = BF_NO_PARTNER;
-    if (found == BF_NO_PARTNER)
+    if (found == BF_NO_PARTNER && (named == BF_NO_PARTNER || !dest->disks[named].named))
         found = find_by_serial(source, dest, disk);
     if (found == BF_NO_PARTNER && named != BF_NO_PARTNER &&
         !serials_differ(disk, &dest->disks[named]) && is_confirmed(disk, &dest->disks[named]))
@@ -85,4 +85,25 @@ void bf_match_disk(const struct bf_vm_facts *source, uint32_t index, const struc
         ret_plan->drop = BF_DROP_SIZE_MISMATCH;
     else
         ret_plan->partner = found;
+}
+
+static bool is_shared(const struct bf_mode_plan *plan, uint32_t index)
+{
+    for (uint32_t i = 0; i < plan->nr_disks; i++) {
+        if (i != index && plan->disks[i].partner == plan->disks[index].partner)
+            return plan->disks[index].partner != BF_NO_PARTNER;
+    }
+    return false;
+}
+
+void bf_refuse_shared_partners(struct bf_mode_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->nr_disks; i++) {
+        if (is_shared(plan, i))
+            plan->disks[i].drop = BF_DROP_DISK_MISMATCH;
+    }
+    for (uint32_t i = 0; i < plan->nr_disks; i++) {
+        if (plan->disks[i].drop != BF_DROP_NONE)
+            plan->disks[i].partner = BF_NO_PARTNER;
+    }
 }

@@ -8,6 +8,9 @@
 void bf_match_disk(const struct bf_vm_facts *source, uint32_t index, const struct bf_vm_facts *dest,
                    struct bf_disk_plan *ret_plan);
 
+/** No disk can be two: where two have the same partner, neither has one. */
+void bf_refuse_shared_partners(struct bf_mode_plan *plan);
+
 /** chain.c.  Fills in @nr_merged and @chain_broken. */
 void bf_match_chain(const struct bf_disk_facts *source, const struct bf_disk_facts *dest,
                     struct bf_disk_plan *ret_plan);

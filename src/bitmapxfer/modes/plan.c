@@ -112,6 +112,20 @@ static void warn_of_stream(const struct bf_vm_facts *source, const struct bf_vm_
         warn(plan, BF_WARNING_SHRUNK);
 }
 
+static void choose_way(const struct bf_vm_facts *source, const struct bf_vm_facts *dest,
+                       struct bf_mode_plan *plan, uint32_t index)
+{
+    const struct bf_disk_facts *facts = &source->disks[index];
+    struct bf_disk_plan *disk = &plan->disks[index];
+    const struct bf_disk_facts *partner = partner_of(dest, disk);
+
+    choose(source, facts, dest, disk);
+    if (partner)
+        bf_match_chain(facts, partner, disk);
+    if (disk->mode == BF_MODE_STREAM || (source->dirty_bitmaps && facts->alias[0] != '\0'))
+        warn_of_stream(source, dest, plan, index);
+}
+
 static void warn_of_downtime(const struct bf_vm_facts *source, struct bf_mode_plan *plan)
 {
     if (plan->stream_bits == 0)
@@ -132,20 +146,17 @@ int bf_mode_plan_make(const struct bf_vm_facts *source, const struct bf_vm_facts
 
     for (; plan.nr_disks < source->nr_disks && r == 0; plan.nr_disks++) {
         struct bf_disk_plan *disk = &plan.disks[plan.nr_disks];
-        const struct bf_disk_facts *facts = &source->disks[plan.nr_disks];
 
-        r = list_bitmaps(facts, disk, err);
+        r = list_bitmaps(&source->disks[plan.nr_disks], disk, err);
         bf_match_disk(source, plan.nr_disks, dest, disk);
-        choose(source, facts, dest, disk);
-        if (partner_of(dest, disk))
-            bf_match_chain(facts, partner_of(dest, disk), disk);
-        if (disk->mode == BF_MODE_STREAM || (source->dirty_bitmaps && facts->alias[0] != '\0'))
-            warn_of_stream(source, dest, &plan, plan.nr_disks);
     }
     if (r < 0) {
         bf_mode_plan_release(&plan);
         return r;
     }
+    bf_refuse_shared_partners(&plan);
+    for (uint32_t i = 0; i < plan.nr_disks; i++)
+        choose_way(source, dest, &plan, i);
     warn_of_downtime(source, &plan);
     plan.kind = kind_of(source, &plan);
     for (uint32_t i = 0; i < plan.nr_disks; i++)
