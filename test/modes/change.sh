@@ -47,27 +47,6 @@ begin_move() {
 
 both=(--disk vda=vda --disk vdb=vdb)
 
-# migrate_and_end: to the end, whatever came of it; $said[SIDE]: what each helper says
-migrate_and_end() {
-    local side
-    capabilities source pause-before-switchover
-    qmp source migrate "{\"uri\":\"unix:$scratch/ram\"}"
-    wait_for 60 is pre-switchover migration source
-    order source wait --quiet --for frozen --timeout 60 "${move[source]}" >/dev/null 2>&1 || true
-    qmp source migrate-continue '{"state":"pre-switchover"}'
-    wait_for 60 is completed migration source
-    wait_for 60 is running run_state dest
-    for side in source dest; do
-        order $side wait --quiet --for committed --timeout 60 "${move[$side]}" >/dev/null 2>&1 || true
-    done
-}
-
-# said SIDE DISK: outcome, and the reason of a drop
-said() {
-    order "$1" status --json "${move[$1]}" | jq -r --arg disk "$2" '.moves[0].bitmaps[] |
-        select(.disk==$disk and .bitmap=="c") | "\(.outcome) \(.reason.message // "" | sub(":.*"; ""))"' | sed 's/ $//'
-}
-
 end_pair() {
     check_leftovers
     end_qemu source
