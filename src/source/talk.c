@@ -83,6 +83,15 @@ static bool is_ours(const struct source_drive *drive, const Bitferry__Envelope *
            memcmp(envelope->move_id.data, drive->offer.move_id, BF_MOVE_ID_BYTES) == 0;
 }
 
+/* A destination that tells of another number knows other bitmaps than we do: nothing is told. */
+static void take_below(struct bf_offer_disk *disk, const ProtobufCBinaryData *below)
+{
+    if (bf_offer_init_stands(disk, NULL) < 0)
+        return;
+    if (below->len > 0 && below->len == disk->nr_stands)
+        memcpy(disk->stands, below->data, below->len);
+}
+
 static void take_place(struct bf_offer_disk *disk, const Bitferry__PlacedDisk *placed)
 {
     disk->placed_size_bytes = placed->virtual_size_bytes;
@@ -116,8 +125,11 @@ static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
                             word->placement->n_disks, (unsigned)drive->offer.nr_disks);
     if (drive->machine.state != BF_SOURCE_OFFERING)
         return 0; /* said twice */
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
         take_place(&drive->offer.disks[i], word->placement->disks[i]);
+        take_below(&drive->offer.disks[i], &word->placement->disks[i]->below);
+        bf_offer_report_below(&drive->offer.disks[i], drive->move);
+    }
     take_method(drive, word->placement->method);
     bf_offer_report_modes(&drive->offer, drive->move);
     source_set_up_stream(drive);

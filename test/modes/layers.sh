@@ -142,6 +142,7 @@ equal 'b@1 in-image; c@0 carry; c@1 in-image' "$(fates)" "with them"
 equal '' "$(plan --json | jq -r '.disks[0].install[]?')" "what is to be done then"
 move_disk
 equal 'vda, 1 below/b native; vda, 1 below/c native; vda/c carried' "$(told dest)" "what became of each"
+equal 'vda, 1 below/b native; vda, 1 below/c native; vda/c carried' "$(told source)" "says the source"
 for bitmap in b c; do
     equal "${here_before[$bitmap]}" "$(digest dest "$t1" $bitmap)" "QEMU's digest of $bitmap in the lower image"
 done

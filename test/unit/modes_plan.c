@@ -410,6 +410,47 @@ static void dangers_of_the_stream_are_pointed_out(void **state)
     CHECK(rows);
 }
 
+/* What is put into the image below by hand: "SERVE; PULL", or nothing. */
+static void check_install(const char *source, const char *dest, const char *wanted)
+{
+    static struct world here;
+    static struct world there;
+    struct bf_mode_plan plan;
+    struct bf_install_commands commands;
+    char said[2 * sizeof commands] = "";
+    uint32_t layer;
+
+    make_world(&here, source, "");
+    make_world(&there, dest, "");
+    assert_int_equal(bf_mode_plan_make(&here.vm, &there.vm, &plan, NULL), 0);
+    if (bf_layer_awaits_install(&here.disks[0], &there.disks[0], &plan.disks[0], 1, &layer) &&
+        bf_install_commands_make(&here.disks[0].layers[1], &there.disks[0].layers[layer],
+                                 &commands))
+        (void)snprintf(said, sizeof said, "%s; %s", commands.serve, commands.pull);
+    assert_string_equal(said, wanted);
+    bf_mode_plan_release(&plan);
+}
+
+static void what_an_image_below_lacks_can_be_put_in(void **state)
+{
+    const char *there = "vda export=x | path=/t copy=R";
+
+    (void)state;
+    check_install("vda mirror=x b/rp | path=/s copy=S bits=B b/rp", there,
+                  "bitferry serve '/s'; bitferry pull URI --into '/t'");
+    check_install("vda mirror=x b/rp | path=/it's$rm copy=S bits=B b/rp", there,
+                  "bitferry serve '/it'\\''s$rm'; bitferry pull URI --into '/t'");
+    check_install("vda mirror=x b/rp | path=/s\x1b[31m bits=B b/rp", there, "");
+    check_install("vda mirror=x b/rp | bits=B b/rp", there, "");
+    check_install("vda mirror=x b/rp | path=/s size=2 bits=B b/rp", there, "");
+    check_install("vda mirror=x b/rp | path=/s bits=B b/r", there, "");
+    check_install("vda mirror=x b/rp | path=/s bits=B b/rp", "vda export=x | path=/t raw", "");
+    check_install("vda mirror=x b/rp | path=/s bits=B b/rp", "vda export=x", "");
+    check_install("vda mirror=x b/rp | path=/s bits=B b/rp", "vda export=x | path=/t bits=B b/rp",
+                  "");
+    check_install("vda mirror=x b/rp | path=/s copy=S", there, "");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -417,6 +458,7 @@ int main(void)
         cmocka_unit_test(what_qemu_would_lose_is_carried_where_that_leaves_no_gap),
         cmocka_unit_test(disks_are_matched_by_what_they_are),
         cmocka_unit_test(chains_are_kept_or_flattened),
+        cmocka_unit_test(what_an_image_below_lacks_can_be_put_in),
         cmocka_unit_test(dangers_of_the_stream_are_pointed_out),
     };
 

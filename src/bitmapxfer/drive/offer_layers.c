@@ -1,5 +1,6 @@
 #include "offer_layers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,10 @@ void bf_offer_release_layers(struct bf_offer_disk *disk)
             free(layer->bitmaps[j].name);
         free(layer->bitmaps);
     }
+    free(disk->stands);
     free(disk->below);
+    disk->stands = NULL;
+    disk->nr_stands = 0;
     disk->below = NULL;
     disk->nr_below = 0;
 }
@@ -71,6 +75,58 @@ bool bf_offer_is_united(const struct bf_offer *offer, uint32_t index)
             return true;
     }
     return false;
+}
+
+/* --- what stands below at the destination --- */
+
+size_t bf_offer_at_below(const struct bf_offer_disk *disk, uint32_t layer, uint32_t bitmap)
+{
+    size_t at = bitmap;
+
+    for (uint32_t i = 0; i + 1 < layer; i++)
+        at += disk->below[i].nr_bitmaps;
+    return at;
+}
+
+int bf_offer_init_stands(struct bf_offer_disk *disk, struct bf_error *err)
+{
+    size_t nr = bf_offer_at_below(disk, disk->nr_below + 1, 0);
+
+    free(disk->stands);
+    disk->nr_stands = 0;
+    disk->stands = calloc(nr + 1, sizeof *disk->stands);
+    if (!disk->stands)
+        return no_memory(err);
+    disk->nr_stands = nr;
+    return 0;
+}
+
+struct bf_move_row *bf_offer_row_below(const struct bf_offer_disk *disk, struct bf_move *move,
+                                       uint32_t layer, uint32_t bitmap)
+{
+    char name[BF_DISK_NAME_MAX + 32];
+
+    (void)snprintf(name, sizeof name, "%s, %u below", disk->name, (unsigned)layer);
+    return bf_move_row(move, name, disk->below[layer - 1].bitmaps[bitmap].name);
+}
+
+static void report_standing(struct bf_move_row *row)
+{
+    if (!row)
+        return;
+    row->phase = "in an image below";
+    row->outcome = BF_ROW_NATIVE;
+    bf_move_row_note(row, "it stands in the image below, which was there already");
+}
+
+void bf_offer_report_below(const struct bf_offer_disk *disk, struct bf_move *move)
+{
+    for (uint32_t layer = 1; disk->nr_stands > 0 && layer <= disk->nr_below; layer++) {
+        for (uint32_t i = 0; i < disk->below[layer - 1].nr_bitmaps; i++) {
+            if (disk->stands[bf_offer_at_below(disk, layer, i)])
+                report_standing(bf_offer_row_below(disk, move, layer, i));
+        }
+    }
 }
 
 /* --- out --- */

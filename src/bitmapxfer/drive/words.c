@@ -145,6 +145,7 @@ static bool put_placement(struct bf_said *said, const struct bf_saying *saying)
         disks[i].why = offer->disks[i].why;
         disks[i].image = (Bitferry__Sameness)offer->disks[i].image;
         disks[i].merged_layers = offer->disks[i].nr_merged;
+        disks[i].below = bytes_of(offer->disks[i].stands, offer->disks[i].nr_stands);
     }
     said->placement.method = method_of(offer->kind);
     said->placement.n_disks = offer->nr_disks;

@@ -222,6 +222,10 @@ int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error
         if (r == 0)
             r = bf_rpc_check_count(placement->disks[i]->merged_layers, BF_RPC_LAYERS_MAX + 1U,
                                    "images in one", err);
+        if (r == 0)
+            r = bf_rpc_check_count(placement->disks[i]->below.len,
+                                   (size_t)BF_RPC_LAYERS_MAX * BF_RPC_BITMAPS_MAX,
+                                   "bitmaps of images below", err);
     }
     return r;
 }

@@ -58,6 +58,9 @@ struct bf_offer_disk {
     uint32_t nr_merged;         /* likewise: so many images end in the one there; 0 is 1 */
     struct bf_offer_layer *below; /* the nearest first */
     uint32_t nr_below;
+    uint8_t
+        *stands; /* of each bitmap below, in their order: 1 if the image there has it; or NULL */
+    size_t nr_stands;
 };
 
 /** Count and digest that a bitmap is known to have. */
@@ -142,6 +145,19 @@ bool bf_offer_is_united(const struct bf_offer *offer, uint32_t index);
 /** NULL: there is none. */
 const struct bf_offer_below *bf_offer_find_below(const struct bf_offer_layer *layer,
                                                  const char *name);
+
+/** "vda, 1 below": the row of a bitmap of an image below; or NULL. */
+struct bf_move_row *bf_offer_row_below(const struct bf_offer_disk *disk, struct bf_move *move,
+                                       uint32_t layer, uint32_t bitmap);
+
+/** Where @stands tells of it; @layer from 1. */
+size_t bf_offer_at_below(const struct bf_offer_disk *disk, uint32_t layer, uint32_t bitmap);
+
+/** Room for @stands, all 0.  Errors: NO_MEMORY. */
+int bf_offer_init_stands(struct bf_offer_disk *disk, struct bf_error *err);
+
+/** The rows of those that stand below. */
+void bf_offer_report_below(const struct bf_offer_disk *disk, struct bf_move *move);
 
 /** Room for the images below.  Errors: NO_MEMORY. */
 int bf_offer_init_below(struct bf_offer_disk *disk, uint32_t nr_below, struct bf_error *err);
