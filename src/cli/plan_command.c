@@ -210,6 +210,10 @@ const struct bf_command bf_plan_command = {
         "is known there.  An image is recognized as the same only under the paths that QEMU uses, "
         "so each side must be asked on its own host.\n"
         "\n"
+        "Where an image below is there as a copy without its bitmaps, two commands are printed "
+        "that put them in: *bitferry serve* on the source, beside the running QEMU, and *bitferry "
+        "pull --into* at the destination, before QEMU there has the image open.\n"
+        "\n"
         "The exit status is that of such a move: 0 if every bitmap is carried, 3 if some are "
         "dropped, 4 if all are.",
     .examples = "bitferry plan --qmp /run/web1.qmp --dest-qmp /run/web1-in.qmp\n"
