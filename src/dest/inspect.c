@@ -115,7 +115,7 @@ static uint8_t judge_final(const struct dest_drive *drive, uint32_t index,
     bool stores = drive->offer.disks[drive->offer.states[index].disk].stores;
     uint8_t found = BF_FOUND_FINAL;
 
-    if (bitmap->fresh)
+    if (bitmap->fresh && !measure->inconsistent) /* such a one nobody has brought */
         found |= BF_FOUND_FRESH;
     /* one that is called persistent, and cannot be stored, is none that could stay */
     if (drive->offer.states[index].native && judges_natives(drive) && !measure->inconsistent &&

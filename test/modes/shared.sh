@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An image that both hosts have open: whatever becomes of the source's daemon, and whatever was asked of it, it
-# never touches that image once the guest has left.
+# never touches that image once the guest has left.  And what the destination's QEMU did not load as it should
+# have is told of each bitmap.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=test/integration/lib.sh
@@ -17,6 +18,7 @@ begin_pair() {
     image=$scratch/$nr.qcow2
     rm -f "$scratch"/{source,dest}.pipe.{in,out} "$scratch/ram"
     qemu-img create -q -f qcow2 "$image" "$disk_size"
+    [ -z "${before:-}" ] || "$before"
     qemu source -machine none
     qemu dest -machine none -incoming defer
     # without QEMU's locks, as on many a network: nothing but ourselves holds us back
@@ -95,3 +97,45 @@ done
 equal carried "$(outcome dest)" "a shared image that goes by another mode, as asked"
 end_pair '10 11 20'
 ok "a wrong wish does not make the source touch the shared image"
+
+# --- bitmaps that are not as they should be at the destination ---
+
+# One that was not stored properly, as behind a crash.
+leave_inconsistent() {
+    qemu-img bitmap --add -g $granule "$image" torn
+    (ulimit -c 0 && qemu-io -f qcow2 -c "write -q 0 $granule" -c abort "$image") >/dev/null 2>&1 || true
+}
+
+# switch_over_unseen: the guest runs with other bitmaps than were there before bitferry-dest looks
+switch_over_unseen() {
+    kill -STOP "${helper[dest]}"
+    migrate_to_end
+    qmp dest block-dirty-bitmap-remove '{"node":"there","name":"gone"}'
+    qmp dest block-dirty-bitmap-clear '{"node":"there","name":"cleared"}'
+    kill -CONT "${helper[dest]}"
+}
+
+# told SIDE: "BITMAP OUTCOME [REASON]; ..."
+told() {
+    order "$1" status --json "${move[$1]}" | jq -r '[.moves[0].bitmaps[] |
+        "\(.bitmap) \(.outcome) \(.reason.message // "" | sub(":.*"; ""))" | sub(" $"; "")] | sort | join("; ")'
+}
+
+before=leave_inconsistent begin_pair
+for name in gone cleared; do
+    add_bitmap source vda $name recording persistent
+done
+guest_writes source guest-vda 12
+begin_move
+migrate_to_pause
+switch_over_unseen
+for role in source dest; do
+    order $role wait --quiet --for committed --timeout 60 "${move[$role]}" >/dev/null 2>&1 || true
+    equal 'c native; cleared carried; gone carried; torn dropped BITMAP_INCONSISTENT' "$(told $role)" "says the $role"
+done
+equal '12 20 / 12 20' "$(dirty_granules dest there gone) / $(dirty_granules dest there cleared)" \
+    "bitmaps that the destination's QEMU had not"
+equal '' "$(bitmap dest there torn)" "an inconsistent bitmap, which was dropped"
+end_pair '10 11 12 20'
+equal 'stored: 12 20' "$(stored_granules "$image" gone)" "in the image, of what the destination's QEMU had not"
+ok "each bitmap that the destination did not load as it should have is told by name, or made good"
