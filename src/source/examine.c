@@ -248,20 +248,9 @@ static void look_at_own(struct source_drive *drive)
         look_only_into_images(drive);
 }
 
-/* What QEMU brings by itself is judged where it arrives; here it may be on its way already. */
-static void leave_unseen(struct source_drive *drive)
-{
-    memset(drive->drops, BF_DROP_BITMAP_UNSEEN, drive->offer.nr_bitmaps);
-    finish(drive);
-}
-
 /* The guest may be paused meanwhile: no digest is taken that is not needed. */
 void source_examine(struct source_drive *drive)
 {
-    if (drive->offer.kind == BF_HANDOFF_NATIVE) {
-        leave_unseen(drive);
-        return;
-    }
     if (!bf_qemu_live(drive->qemu) || source_look(drive, on_seen) < 0)
         look_only_into_images(drive);
 }

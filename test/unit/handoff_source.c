@@ -705,9 +705,7 @@ static void test_what_qemu_brings_is_not_snapshot(void **state)
     assert_int_equal(bench.source.state, BF_SOURCE_INSTALLED);
     expect_nothing(&bench);
     event(&bench, BF_SOURCE_PAUSED);
-    expect_wish(&bench, BF_SOURCE_INSPECT);
-    answer(&bench, BF_SOURCE_INSPECTED);
-    expect_nothing(&bench);
+    expect_nothing(&bench); /* nor looked at: no reason from here may hide what came of it */
     event(&bench, BF_SOURCE_SWITCHED);
     expect_record(&bench, BF_MARK_SEALED);
     answer(&bench, BF_SOURCE_DONE);

@@ -97,9 +97,13 @@ void bf_source_go_delta(struct bf_source *source)
         bf_source_set_state(source, BF_SOURCE_EXAMINING);
 }
 
+/* What QEMU brings is judged where it arrives: it may be on its way already, and a reason from here
+ * would hide what became of it. */
 static void go_stopped(struct bf_source *source)
 {
-    if (source->kind == BF_HANDOFF_FREEZE && bf_source_has(source, BF_ROUND_RECORDING))
+    if (source->kind == BF_HANDOFF_NATIVE)
+        bf_source_set_state(source, BF_SOURCE_STOPPED);
+    else if (source->kind == BF_HANDOFF_FREEZE && bf_source_has(source, BF_ROUND_RECORDING))
         bf_source_set_state(source, BF_SOURCE_ARMING_PAUSED);
     else
         bf_source_go_delta(source);
