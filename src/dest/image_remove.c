@@ -102,11 +102,19 @@ static void sweep(struct dest_drive *drive)
     remove_chosen(drive);
 }
 
+void dest_images_remove_carriers(struct dest_drive *drive)
+{
+    bf_carrier_folder_remove(drive->config, drive->move->id, drive->offer.nr_bitmaps,
+                             drive->offer.nr_disks);
+}
+
+/* Until it is written down that all went well only the carriers can prove, after a restart, what is
+ * in the images: then they go at the end. */
 void dest_images_clean(struct dest_drive *drive)
 {
     dest_stop_pull(drive);
-    bf_carrier_folder_remove(drive->config, drive->move->id, drive->offer.nr_bitmaps,
-                             drive->offer.nr_disks);
+    if (drive->machine.state != BF_DEST_TIDYING)
+        dest_images_remove_carriers(drive);
     if (!drive->images->placed) {
         dest_answer(drive, BF_DEST_DONE); /* nothing was done to any image */
         return;

@@ -109,6 +109,7 @@ void dest_images_inspect(struct dest_drive *drive);
 void dest_images_read_back(struct dest_drive *drive);
 void dest_images_remove(struct dest_drive *drive); /* REMOVE_STALE, UNPUBLISH */
 void dest_images_clean(struct dest_drive *drive);  /* CLEAN, UNDO */
+void dest_images_remove_carriers(struct dest_drive *drive);
 
 /** In a thread: are all bitmaps of image @index that are not dropped there, with their bits? */
 bool dest_image_is_done(struct dest_drive *drive, uint32_t index);

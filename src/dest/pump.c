@@ -283,6 +283,10 @@ static void journal(struct dest_drive *drive, const struct bf_dest_wish *wish)
 
     if (wish->record.mark == BF_MARK_BEGUN)
         dest_forget_announcements(drive); /* they were those of another epoch */
+    if (wish->record.mark == BF_MARK_COMMITTED)
+        bf_fail_point("dest.tidied");
+    if (wish->record.mark == BF_MARK_ENDED && drive->images)
+        dest_images_remove_carriers(drive);
     if (bf_ledger_put_record(drive->move->folder, &wish->record, &drive->offer, &err) < 0) {
         bf_log(BF_LOG_ERROR, "move %s: %s", drive->move->id, err.text);
         fact.kind = BF_DEST_REFUSED;
