@@ -1,5 +1,7 @@
+#include "brought.h"
 #include "helpers.h"
 #include "qemu.h"
+#include "still.h"
 
 #include <string.h>
 
@@ -24,6 +26,8 @@ static void pump(struct world *world)
             put_on_wire(world, 1, &wish.word, world->dest_bitmaps);
             continue;
         }
+        if (is_still(world) && wish.kind == BF_DEST_JOURNAL && wish.record.mark == BF_MARK_ENDED)
+            memset(world->loaded, 0, sizeof world->loaded);
         world->dest_action = (struct action){
             .active = 1,
             .kind = (uint8_t)wish.kind,
@@ -46,6 +50,11 @@ void dest_feed(struct world *world, const struct bf_dest_fact *fact)
     if (bf_dest_feed(&world->dest, fact, NULL) < 0)
         broken(world, "the destination's machine calls a fact illegal");
     pump(world);
+    /* whoever starts a machine that is shut off finds what was put into its images */
+    if (is_still(world) && world->dest.state == BF_DEST_AWAITING_GUEST) {
+        (void)bf_dest_feed(&world->dest, &(struct bf_dest_fact){.kind = BF_DEST_GUEST_RUNS}, NULL);
+        pump(world);
+    }
     unbind(world);
 }
 
@@ -65,7 +74,7 @@ static void hear_first(struct world *world, const struct wire_word *word)
     if (word->step == BF_STEP_ABORT)
         put_on_wire(world, 1, &(struct bf_word){word->epoch, BF_STEP_ABORT, false, NULL},
                     world->dest_bitmaps);
-    if (word->step != BF_STEP_OFFER || !world->dest_qemu)
+    if (word->step != BF_STEP_OFFER || !world->dest_qemu || (is_still(world) && !still_copy(world)))
         return;
     world->dest_helper = HELPER_ALIVE;
     fill_bitmaps(world, word->drops);
@@ -258,7 +267,8 @@ static void clean(struct world *world)
 {
     if (world->settings.breakage == BREAK_LEAVE_TEMPORARIES)
         return;
-    memset(world->loaded, 0, sizeof world->loaded);
+    if (!still_keeps_carriers(world))
+        memset(world->loaded, 0, sizeof world->loaded);
     memset(world->dest_delta, 0, sizeof world->dest_delta);
     memset(world->tracker, 0, sizeof world->tracker);
 }
@@ -276,6 +286,8 @@ static void carry_out_in_qemu(struct world *world)
 {
     struct action *action = &world->dest_action;
 
+    if (is_still(world) && still_carry_out(world))
+        return;
     switch ((int)action->kind) {
     case BF_DEST_ARM:
         action->failed = !arm_possible(world);
@@ -318,6 +330,10 @@ static void carry_out(struct world *world)
     case BF_DEST_PULL:
         memcpy(world->pulled_bits, world->served_bits, sizeof world->pulled_bits);
         memcpy(world->pulled_delta_bits, world->served_delta_bits, sizeof world->pulled_delta_bits);
+        bind(world);
+        if (is_still(world))
+            still_make_carriers(world);
+        unbind(world);
         break;
     case BF_DEST_INSPECT:
     case BF_DEST_READ_BACK:
@@ -416,13 +432,20 @@ static void answer(struct world *world)
 {
     const struct action action = world->dest_action;
 
-    if (action.kind == BF_DEST_INSPECT)
+    if (is_still(world) && action.failed)
+        dest_feed(world, &(struct bf_dest_fact){.kind = BF_DEST_MIGRATION_FAILED});
+    if (action.kind == BF_DEST_INSPECT && is_still(world))
+        still_answer_dest_inspect(world);
+    else if (action.kind == BF_DEST_INSPECT && is_brought(world))
+        brought_answer_inspect(world);
+    else if (action.kind == BF_DEST_INSPECT)
         answer_inspect(world);
     else if (action.kind == BF_DEST_READ_BACK)
         answer_read_back(world);
     else
         dest_feed(world,
                   &(struct bf_dest_fact){.kind = action.failed ? BF_DEST_REFUSED : BF_DEST_DONE,
+                                         .drops = action.drops,
                                          .before_guest = !action.late});
 }
 
@@ -491,6 +514,7 @@ bool dest_tell(struct world *world, unsigned fact)
 {
     if (world->dest_helper != HELPER_ALIVE)
         return false;
+    still_note_patience(world, fact);
     dest_feed(world, &(struct bf_dest_fact){.kind = (enum bf_dest_fact_kind)fact});
     return true;
 }
@@ -518,7 +542,7 @@ bool dest_crash(struct world *world, unsigned carried_out)
 static void renew_notices(struct world *world)
 {
     world->dest_notices &= NOTICE_FAILED;
-    if (world->guest == AT_DEST)
+    if (world->guest == AT_DEST && !is_still(world))
         world->dest_notices |= NOTICE_RUNS;
     if (!world->dest_qemu)
         world->dest_notices |= NOTICE_GONE;

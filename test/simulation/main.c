@@ -74,12 +74,44 @@ static int explore_small(const struct settings *settings, unsigned writes, unsig
     if (!search_run(settings, writes, faults, false, &result))
         return 1;
     printf("%s, %u blocks, %s%s, %u writes, %u faults: %llu states, %llu ends%s\n",
-           settings->kind == BF_HANDOFF_FREEZE ? "freeze" : "tracker", settings->nr_blocks,
+           kind_name(settings), settings->nr_blocks,
            settings->recording[0] ? "recording" : "frozen",
            settings->native[0] == NATIVE_NOT ? "" : ", natively", writes, faults,
            (unsigned long long)result.nr_states, (unsigned long long)result.nr_ends,
            result.complete ? "" : " (cut off)");
     return result.wrong != NULL || !result.complete;
+}
+
+static int explore_still(void)
+{
+    struct settings settings = small_world;
+
+    settings.kind = BF_HANDOFF_STILL;
+    settings.recording[0] = 0;
+    settings.becomes_recording[0] = 1;
+    settings.skips_zeroes = 0;
+    settings.stale = 1;
+    settings.nr_disks = 2;
+    settings.nr_bitmaps = 2;
+    settings.disk[1] = 1;
+    settings.becomes_recording[1] = 1;
+    return explore_small(&settings, 1, 1);
+}
+
+static int explore_brought(void)
+{
+    static const uint8_t natives[] = {NATIVE_GOOD, NATIVE_SHORT, NATIVE_LOST};
+    struct settings settings = small_world;
+    int r = 0;
+
+    settings.kind = BF_HANDOFF_NATIVE;
+    settings.skips_zeroes = 0;
+    for (unsigned i = 0; i < sizeof natives; i++) {
+        settings.nr_blocks = natives[i] == NATIVE_SHORT ? 2 : 1; /* one of them dirty */
+        settings.native[0] = natives[i];
+        r |= explore_small(&settings, 1, 1);
+    }
+    return r;
 }
 
 static int run_exhaustive(void)
@@ -99,7 +131,8 @@ static int run_exhaustive(void)
     settings.native[0] = NATIVE_NOT;
     settings.kind = BF_HANDOFF_TRACKER;
     settings.recording[0] = 0;
-    return r | explore_small(&settings, 1, 1);
+    r |= explore_small(&settings, 1, 1);
+    return r | explore_still() | explore_brought();
 }
 
 /* A few variants go wrong only where several rare things meet. */

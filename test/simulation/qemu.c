@@ -1,6 +1,8 @@
 #include "qemu.h"
 
+#include "brought.h"
 #include "helpers.h"
+#include "still.h"
 
 #include <string.h>
 
@@ -250,7 +252,7 @@ static bool waits_for(const struct world *world, enum bf_source_milestone milest
 bool migration_pause(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (world->guest != AT_SOURCE || !world->source_qemu || !world->dest_qemu ||
+    if (is_still(world) || world->guest != AT_SOURCE || !world->source_qemu || !world->dest_qemu ||
         world->dest_failed || !all_mirrors(world, MIRROR_READY) ||
         waits_for(world, BF_SOURCE_REACHED_INSTALLED))
         return false;
@@ -270,7 +272,7 @@ bool migration_leave(struct world *world, unsigned unused)
         return false;
     world->guest = LEFT;
     world->notices |= NOTICE_SWITCHED;
-    if (world->settings.kind == BF_HANDOFF_FREEZE)
+    if (world->settings.kind != BF_HANDOFF_TRACKER)
         memcpy(world->dest_data, world->source_data, sizeof world->dest_data);
     return true;
 }
@@ -282,6 +284,8 @@ static void bring_natively(struct world *world, unsigned bitmap)
 
     if (native == NATIVE_GOOD)
         world->final[bitmap] = world->user[bitmap];
+    else if (native == NATIVE_SHORT)
+        bring_short(world, bitmap);
     else if (native == NATIVE_OLD)
         world->final[bitmap] =
             (struct qemu_bitmap){.there = 1, .recording = world->settings.recording[bitmap]};
@@ -323,7 +327,7 @@ bool migration_cancel(struct world *world, unsigned unused)
 bool source_dies(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (!world->source_qemu)
+    if (!world->source_qemu || is_still(world))
         return false;
     world->source_qemu = 0;
     world->notices |= NOTICE_GONE;
@@ -335,7 +339,7 @@ bool source_dies(struct world *world, unsigned unused)
 bool dest_dies(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (!world->dest_qemu)
+    if (!world->dest_qemu || is_still(world))
         return false;
     world->dest_qemu = 0;
     world->dest_notices |= NOTICE_GONE;

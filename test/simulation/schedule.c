@@ -29,10 +29,41 @@ static uint8_t below(struct schedule *schedule, unsigned limit)
 /* --- random schedules ----------------------------------------------------------------------------
  */
 
+static uint8_t random_kind(struct schedule *schedule)
+{
+    static const uint8_t kinds[] = {
+        BF_HANDOFF_TRACKER, BF_HANDOFF_TRACKER, BF_HANDOFF_TRACKER, BF_HANDOFF_TRACKER,
+        BF_HANDOFF_FREEZE,  BF_HANDOFF_FREEZE,  BF_HANDOFF_STILL,   BF_HANDOFF_NATIVE,
+    };
+
+    return kinds[below(schedule, sizeof kinds)];
+}
+
+/* To the machines nothing of a machine that is shut off records; QEMU brings all bitmaps or none;
+ * and where no mirror runs, nothing excuses a block that is missing. */
+static void fit_to_kind(struct schedule *schedule, struct settings *settings)
+{
+    static const uint8_t brought[] = {NATIVE_GOOD, NATIVE_GOOD, NATIVE_SHORT, NATIVE_LOST};
+
+    if (settings->kind != BF_HANDOFF_STILL && settings->kind != BF_HANDOFF_NATIVE)
+        return;
+    settings->skips_zeroes = 0;
+    settings->passes_discards = 0;
+    for (unsigned i = 0; i < settings->nr_bitmaps; i++) {
+        if (settings->kind == BF_HANDOFF_NATIVE) {
+            settings->native[i] = brought[below(schedule, sizeof brought)];
+            continue;
+        }
+        settings->native[i] = NATIVE_NOT;
+        settings->becomes_recording[i] = settings->recording[i];
+        settings->recording[i] = 0;
+    }
+}
+
 static struct settings random_settings(struct schedule *schedule)
 {
     struct settings settings = {
-        .kind = below(schedule, 4) == 0 ? BF_HANDOFF_FREEZE : BF_HANDOFF_TRACKER,
+        .kind = random_kind(schedule),
         .nr_disks = (uint8_t)(1 + below(schedule, DISKS)),
         .nr_blocks = (uint8_t)(1 + below(schedule, BLOCKS)),
         .nr_bitmaps = (uint8_t)(1 + below(schedule, BITMAPS)),
@@ -51,6 +82,7 @@ static struct settings random_settings(struct schedule *schedule)
         if (below(schedule, 3) == 0)
             settings.native[i] = below(schedule, NR_NATIVES);
     }
+    fit_to_kind(schedule, &settings);
     return settings;
 }
 
@@ -166,8 +198,7 @@ const char *schedule_run(uint64_t seed, enum breakage breakage, bool print, stru
     world.nudges_left = below(&schedule, 6);
     if (print)
         printf("seed %llu: %s, %u disks of %u blocks, %u bitmaps\n", (unsigned long long)seed,
-               settings.kind == BF_HANDOFF_FREEZE ? "freeze" : "tracker", settings.nr_disks,
-               settings.nr_blocks, settings.nr_bitmaps);
+               kind_name(&settings), settings.nr_disks, settings.nr_blocks, settings.nr_bitmaps);
     wrong = run_wild(&schedule, &world);
     if (!wrong)
         wrong = come_to_end(&schedule, &world);

@@ -1,5 +1,7 @@
+#include "brought.h"
 #include "helpers.h"
 #include "qemu.h"
+#include "still.h"
 
 #include <string.h>
 
@@ -84,13 +86,22 @@ void source_feed(struct world *world, const struct bf_source_fact *fact)
     unbind(world);
 }
 
+/* What was planned so from the beginning is no question. */
+static enum bf_handoff_kind first_kind(const struct world *world)
+{
+    return is_still(world) || is_brought(world) ? (enum bf_handoff_kind)world->settings.kind
+                                                : BF_HANDOFF_TRACKER;
+}
+
 void source_begin(struct world *world)
 {
+    still_open(world);
+    brought_announce(world);
     world->source_helper = HELPER_ALIVE;
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
         world->source_bitmaps[i] = (struct bf_handoff_bitmap){
             .disk = world->settings.disk[i], .recording = world->settings.recording[i]};
-    (void)bf_source_init(&world->source, BF_HANDOFF_TRACKER, world->source_bitmaps,
+    (void)bf_source_init(&world->source, first_kind(world), world->source_bitmaps,
                          world->settings.nr_bitmaps, world->source_disks, world->settings.nr_disks,
                          NULL);
     note_generations(world, world->offered_generation);
@@ -192,13 +203,17 @@ static void carry_out(struct world *world)
         write_journal(&world->source_journal, action);
         break;
     case BF_SOURCE_SNAPSHOT:
+        if (is_still(world))
+            break; /* what nobody writes to is its own snapshot */
         action->failed = !snapshot_possible(world, action->round);
         if (!action->failed)
             snapshot(world);
         break;
     case BF_SOURCE_SERVE:
         action->failed = !world->source_qemu;
-        if (!action->failed)
+        if (is_still(world))
+            still_serve(world);
+        else if (!action->failed)
             serve(world);
         break;
     case BF_SOURCE_RETIRE:
@@ -235,6 +250,8 @@ static uint8_t compare(const struct world *world, unsigned bitmap)
     const struct qemu_bitmap *user = &world->user[bitmap];
     bool recording = world->settings.recording[bitmap];
 
+    if (is_brought(world)) /* it may be on its way already */
+        return BF_DROP_BITMAP_UNSEEN;
     if (world->settings.breakage == BREAK_CHANGES_UNNOTICED)
         return BF_DROP_NONE;
     if (!user->there)
@@ -303,7 +320,9 @@ bool source_answer(struct world *world, unsigned unused)
     if (world->source_helper != HELPER_ALIVE || !action.active || !action.carried_out ||
         world->notices)
         return false;
-    if (action.kind == BF_SOURCE_INSPECT)
+    if (action.kind == BF_SOURCE_INSPECT && is_still(world))
+        still_answer_inspect(world);
+    else if (action.kind == BF_SOURCE_INSPECT)
         answer_inspect(world);
     else
         source_feed(world, &(struct bf_source_fact){.kind = action.failed ? BF_SOURCE_REFUSED
@@ -366,6 +385,8 @@ bool source_notice(struct world *world, unsigned unused)
     (void)unused;
     if (world->source_helper != HELPER_ALIVE)
         return false;
+    if (is_still(world))
+        return still_follow(world);
     for (unsigned i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (!(world->notices & order[i].notice))
             continue;
@@ -414,6 +435,8 @@ static void renew_notices(struct world *world)
     bool gone = world->guest == LEFT || world->guest == AT_DEST;
 
     world->notices = 0;
+    if (is_still(world))
+        return;
     if (!world->source_qemu)
         world->notices = NOTICE_GONE;
     else if (gone)
@@ -436,13 +459,15 @@ bool source_restart(struct world *world, unsigned unused)
         feed_standing_facts(world);
         return true;
     }
+    if (is_still(world))
+        still_reopen(world);
     world->source_helper = HELPER_ALIVE;
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
         world->source_bitmaps[i] =
             (struct bf_handoff_bitmap){.disk = world->settings.disk[i],
                                        .recording = world->settings.recording[i],
                                        .drop = journal->drops[i]};
-    (void)bf_source_resume(&world->source, BF_HANDOFF_TRACKER, world->source_bitmaps,
+    (void)bf_source_resume(&world->source, first_kind(world), world->source_bitmaps,
                            world->settings.nr_bitmaps, world->source_disks,
                            world->settings.nr_disks, &record, NULL);
     note_generations(world, world->watched_generation);

@@ -1,7 +1,9 @@
 #include "world.h"
 
+#include "brought.h"
 #include "helpers.h"
 #include "qemu.h"
+#include "still.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -53,11 +55,15 @@ static const struct step steps[] = {
     ONE("guest starts at the destination", migration_start, 0, FREE_STEP, 6),
     ONE("source helper starts again", source_restart, 0, FREE_STEP, 8),
     ONE("destination helper starts again", dest_restart, 0, FREE_STEP, 8),
+    ONE("machine is shut off again", machine_stop, 0, FREE_STEP, 4),
+    ONE("machine starts at the destination", machine_start_there, 0, FREE_STEP, 4),
     ONE("late enable", enable_late, 0, FREE_STEP, 2),
 
     PER_BLOCK("guest writes", guest_write, WRITE, 3),
     PER_BLOCK("guest zeroes", guest_zero, WRITE, 2),
     PER_BLOCK("guest discards", guest_discard, WRITE, 1),
+
+    ONE("machine starts at the source", machine_start_here, 0, WRITE, 4),
 
     ONE("source is nudged", source_tell, BF_SOURCE_NUDGE, NUDGE, 4),
     ONE("destination is nudged", dest_tell, BF_DEST_NUDGE, NUDGE, 4),
@@ -69,6 +75,7 @@ static const struct step steps[] = {
     ONE("migration is cancelled", migration_cancel, 0, FAULT, 1),
     ONE("source QEMU dies", source_dies, 0, FAULT, 1),
     ONE("destination QEMU dies", dest_dies, 0, FAULT, 1),
+    ONE("machine starts at the destination too early", machine_start_early, 0, FAULT, 2),
     ONE("guest resumes on the source", source_returns, 0, FAULT, 1),
     PER_WIRE("word is lost", lose, FAULT, 1),
     PER_WIRE("word arrives twice", duplicate, FAULT, 1),
@@ -119,19 +126,32 @@ const char *breakage_name(enum breakage breakage)
     return names[breakage];
 }
 
+const char *kind_name(const struct settings *settings)
+{
+    static const char *const names[] = {[BF_HANDOFF_TRACKER] = "tracker",
+                                        [BF_HANDOFF_FREEZE] = "freeze",
+                                        [BF_HANDOFF_STILL] = "still",
+                                        [BF_HANDOFF_NATIVE] = "native"};
+
+    return names[settings->kind];
+}
+
 void world_init(struct world *world, const struct settings *settings)
 {
     memset(world, 0, sizeof *world);
     world->settings = *settings;
     world->source_qemu = 1;
     world->dest_qemu = 1;
+    if (is_still(world))
+        world->guest = SHUT_OFF;
     for (unsigned i = 0; i < settings->nr_disks; i++) {
         for (unsigned block = 0; block < settings->nr_blocks; block++)
             world->source_data[i][block] = (uint8_t)(block % 2);
         world->mirror[i].dirty = (uint8_t)((1u << settings->nr_blocks) - 1);
     }
     for (unsigned i = 0; i < settings->nr_bitmaps; i++) {
-        world->user[i] = (struct qemu_bitmap){.there = 1, .recording = settings->recording[i]};
+        world->user[i] = (struct qemu_bitmap){
+            .there = 1, .recording = settings->recording[i] | settings->becomes_recording[i]};
         memcpy(world->base[i], world->source_data[settings->disk[i]], BLOCKS);
         /* it has seen a write of its last block, unless that is the only one */
         world->user[i].bits = (uint8_t)(1u << (settings->nr_blocks - 1) & ~1u);
@@ -196,7 +216,8 @@ static bool is_answered_for(const struct world *world, unsigned bitmap)
 {
     const struct qemu_bitmap *final = &world->final[bitmap];
 
-    if (!world->dest_qemu || !final->there || final->stale)
+    if (!world->dest_qemu || !final->there || final->stale ||
+        (is_still(world) && !still_is_settled(world)))
         return false;
     return !final->native || (world->dest_helper == HELPER_ALIVE &&
                               world->dest_bitmaps[bitmap].drop == BF_DROP_NATIVE);
@@ -207,7 +228,7 @@ static const char *check_published(const struct world *world, unsigned bitmap)
     const struct qemu_bitmap *final = &world->final[bitmap];
     uint8_t need = must_cover(world, bitmap);
 
-    if (world->guest != AT_DEST)
+    if (world->guest != AT_DEST && !is_still(world))
         return "a bitmap is published although the guest is not at the destination";
     if ((final->bits & need) != need)
         return "a published bitmap misses a dirty block";
@@ -266,7 +287,7 @@ static const char *check_native(const struct world *world, unsigned bitmap, bool
     if (world->source.outcome == BF_OUTCOME_COMMITTED && committed &&
         (drop == BF_DROP_NATIVE) != (world->source_bitmaps[bitmap].drop == BF_DROP_NATIVE))
         return "the source does not know what QEMU has brought";
-    return NULL;
+    return committed && is_brought(world) ? brought_check_end(world, bitmap) : NULL;
 }
 
 static const char *check_report(const struct world *world)
@@ -292,7 +313,7 @@ static const char *check_report(const struct world *world)
         if (world->source.outcome == BF_OUTCOME_COMMITTED &&
             (world->source_bitmaps[i].drop == BF_DROP_NONE) != reported)
             return "the source's report differs from the destination's";
-        if (world->source.outcome == BF_OUTCOME_ABORTED && reported)
+        if (world->source.outcome == BF_OUTCOME_ABORTED && reported && !world->in_vain)
             return "the source calls a move aborted that is committed";
     }
     return NULL;
@@ -302,6 +323,9 @@ const char *world_check_end(const struct world *world)
 {
     if (!nothing_left(world))
         return "temporaries are left";
+    if (is_still(world) && world->source.outcome == BF_OUTCOME_COMMITTED &&
+        world->source_runs != world->source_stamp)
+        return "the bitmaps of a machine that has run at the source were given away";
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         if (world->dest_helper == HELPER_ALIVE && world->dest.outcome == BF_OUTCOME_OPEN)
             return "the destination ends without an outcome";

@@ -37,7 +37,10 @@ enum {
     X(GAP_UNNOTICED)                                                                               \
     X(STALE_LEFT)                                                                                  \
     X(LEAVE_TEMPORARIES)                                                                           \
-    X(NATIVE_BELIEVED)
+    X(NATIVE_BELIEVED)                                                                             \
+    X(BROUGHT_UNJUDGED)                                                                            \
+    X(SOURCE_RAN_UNNOTICED)                                                                        \
+    X(COPY_RAN_UNNOTICED)
 
 enum breakage {
 #define ENUM(name) BREAK_##name,
@@ -53,7 +56,8 @@ struct settings {
     uint8_t nr_bitmaps;
     uint8_t disk[BITMAPS];
     uint8_t recording[BITMAPS];
-    uint8_t native[BITMAPS];  /* enum native */
+    uint8_t becomes_recording[BITMAPS]; /* STILL: once the machine runs again */
+    uint8_t native[BITMAPS];            /* enum native */
     uint8_t skips_zeroes;     /* QEMU 10.1: the mirror does not write zeroes onto zeroes */
     uint8_t passes_discards;  /* the mirror sends TRIM as TRIM */
     uint8_t ignores_discards; /* the destination takes no notice of it */
@@ -64,11 +68,11 @@ struct settings {
     uint8_t breakage;
 };
 
-/** What QEMU itself does for a bitmap: nothing; brings it; has an old one there instead; loses it.
- */
-enum native { NATIVE_NOT, NATIVE_GOOD, NATIVE_OLD, NATIVE_LOST, NR_NATIVES };
+/** What QEMU itself does for a bitmap: nothing; brings it; has an old one there instead; loses it;
+ * of BF_HANDOFF_NATIVE also: brings too little. */
+enum native { NATIVE_NOT, NATIVE_GOOD, NATIVE_OLD, NATIVE_LOST, NR_NATIVES, NATIVE_SHORT };
 
-enum guest { AT_SOURCE, PAUSED, LEFT, AT_DEST };
+enum guest { AT_SOURCE, PAUSED, LEFT, AT_DEST, SHUT_OFF };
 
 enum mirror_state { MIRROR_COPYING, MIRROR_READY, MIRROR_BROKEN, MIRROR_ENDED };
 
@@ -158,6 +162,15 @@ struct world {
     uint8_t base[BITMAPS][BLOCKS];
     uint8_t generation[BITMAPS]; /* counts clears */
     uint8_t gapped; /* bitmaps that did not record for a while: no truth on the source */
+    /* a machine that is shut off: how often it was started at the source, ... */
+    uint8_t source_runs;
+    uint8_t source_stamp; /* ... and had been, when the move began */
+    uint8_t source_lost;
+    uint8_t source_told;
+    uint8_t copied; /* the destination has a copy, */
+    uint8_t copied_runs;
+    uint8_t in_vain;                 /* it ended without the source's last word */
+    uint8_t announced_bits[BITMAPS]; /* NATIVE: what the offer says */
     /* the helpers: durable, then volatile */
     struct journal source_journal;
     struct journal dest_journal;
@@ -220,5 +233,6 @@ bool world_push(struct world *world, unsigned round);
 uint64_t world_hash(const struct world *world);
 
 const char *breakage_name(enum breakage breakage);
+const char *kind_name(const struct settings *settings);
 
 #endif
