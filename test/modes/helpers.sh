@@ -22,7 +22,7 @@ start_helper() {
 start_helpers() {
     local port try
     for try in {1..20}; do
-        port=$((20000 + (RANDOM * 32768 + RANDOM + try) % 30000))
+        port=$((30000 + (RANDOM + try * 2) % 2700))
         start_helper dest "$port"
         if ! grep -q 'cannot call' "$scratch/dest/log"; then
             start_helper source $((port + 1))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# doctor at a QEMU that hides something: a migration that is awaited, one that failed, a bitmap that was
+# doctor at a QEMU that hides something: a migration that is awaited, one that was cancelled, a bitmap that was
 # not closed; and at a qemu-storage-daemon.
 . "$(dirname "$0")/lib.sh"
 mode=nbd layers=one
@@ -23,26 +23,27 @@ equal "DISK_INACTIVE 1 of 1" "$(cell vda chk1) $(checked DISK_ACTIVE)" "an image
 end_qemu dest
 ok "a QEMU that waits for its migration has not loaded the bitmaps: ask again when it runs"
 
-# --- a migration with `dirty-bitmaps` that failed: QEMU would not store them ---
-failed_migration() {
-    qmp source migrate-set-capabilities '{"capabilities":[{"capability":"dirty-bitmaps","state":true}]}'
-    qmp source migrate '{"uri":"exec:false"}'
-    ended() { [ "$(qmp source query-migrate | jq -r .status)" = failed ]; }
-    wait_for 30 ended
+# --- a migration with `dirty-bitmaps` that was cancelled: QEMU would not store them ---
+cancelled_migration() {
+    capabilities source dirty-bitmaps pause-before-switchover
+    qmp source migrate '{"uri":"exec:cat >/dev/null"}'
+    wait_for 30 is pre-switchover migration source
+    qmp source migrate_cancel
+    wait_for 30 is cancelled migration source
 }
 
 cp "$scratch/vda.qcow2" "$scratch/kept.qcow2"
 start
-failed_migration
+cancelled_migration
 end_qemu source
 examine 4 vda="$scratch/vda.qcow2"
 cp "$scratch/kept.qcow2" "$scratch/vda.qcow2"
 start
 examine 0 --qmp "$scratch/source.qmp" --disk vda=vda
 equal "0 of 1" "$(checked MIGRATION_CLEAN)" "before the migration"
-failed_migration
+cancelled_migration
 examine 0 --qmp "$scratch/source.qmp" --disk vda=vda
-equal "incremental warning failed" \
+equal "incremental warning cancelled" \
     "$(cell vda chk1) $(found MAY_NOT_BE_STORED severity) $(found MAY_NOT_BE_STORED detail)" "after it"
 commands=$(remedy MAY_NOT_BE_STORED)
 while read -r line; do
@@ -52,7 +53,7 @@ end_qemu source
 examine 0 vda="$scratch/vda.qcow2"
 equal "incremental $granule" "$(cell vda chk1) $(jq '.coverage[0].max_dirty_bytes' <<<"$said")" \
     "the image, after the remedy"
-ok "a migration that failed: QEMU shows its bitmaps as before; they are stored only after doctor's remedy"
+ok "a migration that was cancelled: QEMU shows its bitmaps as before; they are stored only after doctor's remedy"
 
 # --- a QEMU that was killed, and its successor ---
 start

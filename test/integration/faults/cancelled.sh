@@ -45,7 +45,8 @@ with_postcopy() {
     }
     way_migrate() {
         capabilities source pause-before-switchover
-        qmp source migrate-set-parameters '{"max-postcopy-bandwidth":4096}'
+        # Slow before, too: else it may be over before postcopy is asked for
+        qmp source migrate-set-parameters '{"max-bandwidth":4096,"max-postcopy-bandwidth":4096}'
         qmp source migrate "{\"uri\":\"unix:$scratch/ram\"}"
         qmp source migrate-start-postcopy
         wait_for 60 is pre-switchover migration source
@@ -55,6 +56,7 @@ with_postcopy() {
 case $BF_CASE in
 before-installed)
     begin_move
+    wait_for 30 in_log source 'OFFERING -> SNAPPING_FROZEN' # the destination knows of it
     begin_stream
     cancel
     kept
