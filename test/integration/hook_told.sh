@@ -12,7 +12,7 @@ serve
 called release end <<<"$domain"
 wait_for 10 grep -q "a hook tells 'release end' of web ($uuid); no move of it is under way here" "$scratch/log"
 equal "" "$(cat "$scratch/said")" "what the hook says"
-id=$(begin web)
+id=$(begin hold) # until it is ended
 called migrate begin <<<"$domain"
 wait_for 10 grep -q "move $id: a hook tells 'migrate begin'" "$scratch/log"
 equal "migrate begin" "$(order status --json "$id" | jq -r '.moves[0].hook')" "hook of the move"
