@@ -5,12 +5,14 @@ bf_integration_test(dest/denied TIMEOUT 120)
 bf_integration_test(dest/move_tls TIMEOUT 180)
 bf_integration_test(dest/move_psk TIMEOUT 120)
 bf_integration_test(dest/dest_killed TIMEOUT 600)
-bf_integration_test(dest/both_killed TIMEOUT 600)
+bf_integration_test(dest/both_killed TIMEOUT 600 UNSANITIZED)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
-foreach(name source_killed source_away bitmaps qemu_ends children hung terminated
-    cancelled no_room no_digests killed_writing)
+foreach(name source_killed source_away bitmaps qemu_ends children terminated
+    cancelled no_room no_digests)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
+bf_integration_test(faults/hung TIMEOUT 600 UNSANITIZED)
+bf_integration_test(faults/killed_writing TIMEOUT 600 UNSANITIZED)
 
 # Not with a sanitizer, which has an allocator of its own.
 if(NOT BF_SANITIZE)

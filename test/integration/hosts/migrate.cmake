@@ -5,7 +5,7 @@ if(TARGET bf_libvirt)
   bf_integration_test(hosts/migrate_copied TIMEOUT 600 UNSANITIZED)
   bf_integration_test(hosts/migrate_fails TIMEOUT 600 UNSANITIZED)
 
-  bf_integration_test(hosts/domain TIMEOUT 600)
+  bf_integration_test(hosts/domain TIMEOUT 600 UNSANITIZED)
 
   add_executable(bridge-probe hosts/bridge_probe.c)
   target_link_libraries(bridge-probe PRIVATE bf_libvirt bf_qmp)
