@@ -227,6 +227,9 @@ void dest_remove_stale(struct dest_drive *drive);
 void dest_commit(struct dest_drive *drive);
 void dest_read_back(struct dest_drive *drive);
 void dest_unpublish(struct dest_drive *drive);
+
+/** Tell people that the commit waits for somebody who uses a bitmap here; @err: what QEMU says. */
+void dest_warn_in_use(struct dest_drive *drive, const struct bf_error *err);
 void dest_inspect(struct dest_drive *drive);
 void dest_inspect_brought(struct dest_drive *drive); /* in place of it, of BF_HANDOFF_NATIVE */
 

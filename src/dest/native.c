@@ -199,6 +199,7 @@ static void on_copied(void *ctx, enum bf_live_end end, const struct bf_error *er
     }
     if (end == BF_LIVE_REFUSED && err->code == BF_E_BITMAP_BUSY &&
         uv_now(drive->loop) - drive->wish_ms < BUSY_MS) {
+        dest_warn_in_use(drive, err);
         dest_again(drive, prove_next);
         return;
     }

@@ -16,6 +16,16 @@ static bool is_mine_to_remove(const struct dest_drive *drive, uint32_t index)
            drive->offer.states[index].drop != BF_DROP_NONE;
 }
 
+void dest_warn_in_use(struct dest_drive *drive, const struct bf_error *err)
+{
+    char text[BF_ERROR_TEXT_MAX + 128];
+
+    (void)snprintf(text, sizeof text,
+                   "the commit waits until nobody uses a bitmap here (a backup or an export): %s",
+                   err->text);
+    bf_move_warn(drive->move, text);
+}
+
 static void on_stale_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
     struct dest_drive *drive = ctx;
@@ -29,6 +39,7 @@ static void on_stale_removed(void *ctx, enum bf_live_end end, const struct bf_er
     } else {
         bf_log(BF_LOG_WARNING, "move %s: removing what a former visit left: %s", drive->move->id,
                err->text);
+        dest_warn_in_use(drive, err);
         dest_answer(drive, BF_DEST_REFUSED);
     }
 }

@@ -107,9 +107,12 @@ leave_inconsistent() {
 }
 
 # switch_over_unseen: the guest runs with other bitmaps than were there before bitferry-dest looks
+# and one of them is in use
 switch_over_unseen() {
     kill -STOP "${helper[dest]}"
     migrate_to_end
+    qmp dest nbd-server-start "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"$scratch/in-use.nbd\"}}}"
+    qmp dest block-export-add '{"type":"nbd","id":"in-use","node-name":"there","bitmaps":[{"node":"there","name":"c"}]}'
     qmp dest block-dirty-bitmap-remove '{"node":"there","name":"gone"}'
     qmp dest block-dirty-bitmap-clear '{"node":"there","name":"cleared"}'
     kill -CONT "${helper[dest]}"
@@ -129,6 +132,13 @@ guest_writes source guest-vda 12
 begin_move
 migrate_to_pause
 switch_over_unseen
+warned() {
+    order dest status --json "${move[dest]}" |
+        jq -e ".moves[0].warnings[] | select(test(\"waits until nobody uses a bitmap here.*'c'\"))" >/dev/null
+}
+wait_for 30 warned
+qmp dest block-export-del '{"id":"in-use"}'
+qmp dest nbd-server-stop
 for role in source dest; do
     order $role wait --quiet --for committed --timeout 60 "${move[$role]}" >/dev/null 2>&1 || true
     equal 'c native; cleared carried; gone carried; torn dropped BITMAP_INCONSISTENT' "$(told $role)" "says the $role"
