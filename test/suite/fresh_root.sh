@@ -70,6 +70,6 @@ unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc none "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o mode=1777 none "$root/tmp"
-    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" \
+    exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" CI="${CI:-}" \
         LANG=C.UTF-8 bash -c "cd /root/bitferry && $2"
 ' fresh-root "$root" "$commands"
