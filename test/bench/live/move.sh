@@ -270,8 +270,7 @@ bench_move() {
     prove
     heard=$(answers "$to") || heard=''
     note_move
-    if [ -n "$heard" ]; then
-        guest "$to" stop >/dev/null
+    if [ -n "$heard" ] && stops "$to"; then
         end_qemu "$from"
     else
         boot_again
@@ -283,6 +282,11 @@ bench_move() {
 answers() (
     silence=20
     guest "$1" report 2>/dev/null
+)
+
+stops() (
+    silence=20
+    guest "$1" stop >/dev/null 2>&1
 )
 
 # Without KVM, QEMU's look for dirty memory misses a page once in a great while, and while its own way does not
