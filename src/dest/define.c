@@ -4,6 +4,7 @@
  */
 #include "drive.h"
 
+#include "base/fail_point.h"
 #include "daemon/log.h"
 #include "domain/checkpoints.h"
 #include "drive/errand.h"
@@ -64,6 +65,16 @@ static void report_refused(struct dest_drive *drive, size_t index, const struct 
     bf_log(BF_LOG_WARNING, "move %s: checkpoint '%s': %s", drive->move->id,
            drive->offer.checkpoints.items[index].name, text ? text : why->text);
     bf_move_set_definition(drive->move, index, BF_DEFINITION_MISSING, text);
+}
+
+/* After a restart the source must still hear it, or it keeps definitions that are settled. */
+static void note(struct dest_drive *drive)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (bf_ledger_put_definitions(drive->move, &err) < 0)
+        bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
+    bf_fail_point("dest.defined");
 }
 
 static void report(struct dest_drive *drive, const struct bf_domain_arrival *arrival)
@@ -132,6 +143,8 @@ static void on_defined(void *ctx)
             report(drive, &defining->arrival);
         else if (uv_now(drive->loop) - drive->wish_ms >= TRIES_MS)
             report_unreached(drive, &defining->arrival, &defining->err);
+        if (drive->move->definitions)
+            note(drive);
         if (defining->err.code != BF_E_NONE && uv_now(drive->loop) - drive->wish_ms < TRIES_MS) {
             bf_log(BF_LOG_WARNING, "move %s: defining checkpoints: %s", drive->move->id,
                    defining->err.text);

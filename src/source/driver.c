@@ -146,6 +146,7 @@ void source_closed_one(struct source_drive *drive)
     if (--drive->nr_open > 0)
         return;
     bf_offer_release(&drive->offer);
+    bf_ledger_release(&drive->ledger);
     source_release_domain(drive);
     free(drive->disks);
     free(drive->drops);

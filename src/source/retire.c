@@ -219,13 +219,21 @@ static void retire_images(struct source_drive *drive)
     retire_next_stored(drive);
 }
 
+/* After a restart the destination has to say once more what became of the definitions. */
+static bool must_hear_fates(const struct source_drive *drive)
+{
+    return drive->ledger.has_record && drive->offer.definitions && !drive->move->definitions &&
+           !drive->answered;
+}
+
 /* Only an image that was mirrored is a copy, and only nobody's: QEMU let go of it without a word of
  * its bitmaps, but an older state of them may stand in it. */
 static void retire_native(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
         drive->offer.disks[i].mode = drive->disks[i].ready ? BF_MODE_STREAM : BF_MODE_SHARED;
-    if (bf_qemu_live(drive->qemu) && uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
+    if ((bf_qemu_live(drive->qemu) || must_hear_fates(drive)) &&
+        uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
         source_again(drive, source_retire);
     else
         source_forget_definitions(drive, retire_images);

@@ -182,6 +182,20 @@ static int take_stamp(const struct bf_journal_record *from, struct bf_ledger *le
     return 0;
 }
 
+static int take_definitions(const struct bf_journal_record *from, struct bf_ledger *ledger,
+                            struct bf_error *err)
+{
+    uint8_t *copy = malloc(from->nr_payload_bytes + 1);
+
+    if (!copy)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a record of the journal");
+    memcpy(copy, from->payload, from->nr_payload_bytes);
+    bf_ledger_release(ledger);
+    ledger->definitions = copy;
+    ledger->nr_definition_bytes = from->nr_payload_bytes;
+    return 0;
+}
+
 struct reading {
     Bitferry__Role offerer;
     struct bf_ledger *ledger;
@@ -242,6 +256,8 @@ int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
             r = take_modes(&record, ret_offer, err);
         else if (record.kind == BF_LEDGER_STAMP)
             r = take_stamp(&record, ret_ledger, err);
+        else if (record.kind == BF_LEDGER_DEFINITIONS)
+            r = take_definitions(&record, ret_ledger, err);
         else if (record.kind == BF_LEDGER_QEMU)
             (void)snprintf(ret_ledger->qemu_start, sizeof ret_ledger->qemu_start, "%.*s",
                            (int)record.nr_payload_bytes, (const char *)record.payload);

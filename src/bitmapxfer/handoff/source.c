@@ -153,6 +153,8 @@ int bf_source_resume(struct bf_source *source, enum bf_handoff_kind kind,
     source->outcome = record->mark == BF_MARK_COMMITTED ? BF_OUTCOME_COMMITTED : record->outcome;
     source->reason = record->reason;
     source->resumed_from = record->mark;
+    if (record->mark == BF_MARK_COMMITTED) /* said again, it brings the answer once more */
+        source->step = BF_STEP_SEAL;
     bf_source_set_state(source, states[record->mark]);
     return 0;
 }

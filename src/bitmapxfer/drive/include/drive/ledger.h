@@ -14,7 +14,8 @@ enum bf_ledger_kind {
     BF_LEDGER_FILES,                           /* where the images are here, a NUL behind each */
     BF_LEDGER_MODES,                           /* an enum bf_mode of each disk, one byte each */
     BF_LEDGER_STAMP,                           /* of a shut-off image, see bf_ledger_put_stamp() */
-    BF_LEDGER_LAST = BF_LEDGER_STAMP,
+    BF_LEDGER_DEFINITIONS,                     /* see bf_ledger_put_definitions() */
+    BF_LEDGER_LAST = BF_LEDGER_DEFINITIONS,
 };
 
 int bf_ledger_put_frame(struct bf_move_folder *folder, enum bf_ledger_kind kind,
@@ -40,6 +41,10 @@ int bf_ledger_put_modes(struct bf_move_folder *folder, const struct bf_offer *of
 int bf_ledger_put_stamp(struct bf_move_folder *folder, uint8_t index,
                         const uint8_t sha256[BF_SHA256_BYTES], struct bf_error *err);
 
+/** What became of the move's checkpoints in libvirt: of each an enum bf_definition, one byte, and
+ * why, as text with a NUL. */
+int bf_ledger_put_definitions(struct bf_move *move, struct bf_error *err);
+
 struct bf_stamp {
     bool known;
     uint8_t sha256[BF_SHA256_BYTES];
@@ -53,10 +58,18 @@ struct bf_ledger {
     struct bf_record record;
     char qemu_start[96];
     struct bf_stamp stamps[BF_PLAN_DISKS_MAX]; /* by disk of the plan */
+    uint8_t *definitions;                      /* the newest such record, or NULL */
+    size_t nr_definition_bytes;
 };
 
+void bf_ledger_release(struct bf_ledger *ledger);
+
+/** Tell @move, which has its checkpoints, what became of them.  Errors: IMAGE_CORRUPT. */
+int bf_ledger_tell_definitions(const struct bf_ledger *ledger, struct bf_move *move,
+                               struct bf_error *err);
+
 /** @exports is called for every EXPORTS record that follows the offer.  Errors: IMAGE_CORRUPT for
- *  what no driver writes; and NO_MEMORY. */
+ *  what no driver writes; and NO_MEMORY.  @ret_ledger is to be released in any case. */
 int bf_ledger_read(struct bf_journal_cursor *records, Bitferry__Role offerer,
                    struct bf_ledger *ret_ledger, struct bf_offer *ret_offer,
                    int (*exports)(void *ctx, const Bitferry__Envelope *envelope), void *ctx,
