@@ -141,6 +141,10 @@ void dest_closed_one(struct dest_drive *drive);
 int dest_exchange_open(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err);
 void dest_exchange_close(void);
 
+/** Whom to ask for a move that a source announces (config->may_announce).  Both outlive the
+ * exchange. */
+void dest_exchange_set_host(const struct bf_config *config, const struct bf_driver_host *host);
+
 /** Read the certificates anew, for whoever calls from now on.  Errors: likewise; nothing has
  * changed unless the port is lost. */
 int dest_exchange_reload(uv_loop_t *loop, const struct bf_config *config, struct bf_error *err);
@@ -161,8 +165,8 @@ const char *dest_caller_name(const struct dest_caller *caller);
 /** Keep what a source may ask later of a move that has ended; takes its offer away. */
 void dest_former_keep(struct dest_drive *drive);
 
-/** A word of a move that is not under way here. */
-void dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *envelope);
+/** A word of a move that is not under way here.  False: it never was, as far as is known. */
+bool dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *envelope);
 void dest_former_forget(void);
 
 /* --- talk.c --- */

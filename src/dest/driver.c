@@ -5,6 +5,7 @@
 #include "images.h"
 
 #include "base/fail_point.h"
+#include "base/text.h"
 #include "daemon/log.h"
 #include "domain/way.h"
 
@@ -73,8 +74,11 @@ static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_erro
     if (r < 0)
         return r;
     r = bf_move_set_checkpoints(drive->move, &offer->checkpoints, err);
+    if (r == 0)
+        r = bf_ledger_tell_definitions(&drive->ledger, drive->move, err);
     if (r < 0)
         return r;
+    bf_hex_encode(offer->move_id, sizeof offer->move_id, drive->move->peer_id);
     drive->machine.trace = trace;
     drive->machine.trace_ctx = drive;
     drive->begun = true;
@@ -151,6 +155,7 @@ static void release(struct dest_drive *drive)
     dest_forget_announcements(drive);
     dest_former_keep(drive);
     bf_offer_release(&drive->offer);
+    bf_ledger_release(&drive->ledger);
     bf_live_survey_release(&drive->here);
     json_decref(drive->exports_seen);
     free(drive->drops);
@@ -308,10 +313,12 @@ static void abort_move(struct bf_move *move)
     dest_end(drive, BF_MOVE_ABORTED, &err);
 }
 
-static void listen_early(uv_loop_t *loop, const struct bf_config *config)
+static void listen_early(uv_loop_t *loop, const struct bf_config *config,
+                         const struct bf_driver_host *host)
 {
     struct bf_error err = BF_ERROR_INIT;
 
+    dest_exchange_set_host(config, host);
     if (dest_exchange_open(loop, config, &err) < 0)
         bf_log(BF_LOG_WARNING, "sources cannot call yet: %s", err.text);
 }

@@ -3,6 +3,7 @@
 #include "drive.h"
 
 #include "daemon/log.h"
+#include "rpc/allow.h"
 #include "rpc/listener.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static struct {
     struct generation *newest;
     struct dest_caller *callers;
     struct dest_drive *drives;
+    const struct bf_config *config;
+    const struct bf_driver_host *host;
     struct {
         uint64_t since_ms;
         unsigned nr;
@@ -55,6 +58,12 @@ const char *dest_caller_host(const struct dest_caller *caller)
 const char *dest_caller_name(const struct dest_caller *caller)
 {
     return bf_rpc_peer_name(caller->peer);
+}
+
+void dest_exchange_set_host(const struct bf_config *config, const struct bf_driver_host *host)
+{
+    exchange.config = config;
+    exchange.host = host;
 }
 
 static bool is_of(const struct dest_drive *drive, const Bitferry__Envelope *envelope)
@@ -92,6 +101,27 @@ static bool may_speak(const struct dest_drive *drive, const struct dest_caller *
     return !drive->source_name || strcmp(drive->source_name, dest_caller_name(caller)) == 0;
 }
 
+/* What a source that may announce offers is expected: a domain whose bitmaps QEMU itself brings, so
+ * that nothing has to be known of it here but its UUID. */
+static struct dest_drive *take_announced(const struct dest_caller *caller,
+                                         const Bitferry__Envelope *envelope)
+{
+    const Bitferry__Word *word = envelope->word;
+    const Bitferry__Offer *offer = word->offer;
+    char uuid[BF_PLAN_UUID_CHARS + 1];
+
+    if (word->payload_case != BITFERRY__WORD__PAYLOAD_OFFER ||
+        offer->method != BITFERRY__METHOD__METHOD_NATIVE ||
+        !bf_rpc_list_matches(exchange.config->may_announce, dest_caller_name(caller)))
+        return NULL;
+    bf_uuid_text(offer->vm_uuid.data, uuid);
+    if (!exchange.host->expect(exchange.host->ctx, (const char *)offer->vm_name.data, uuid))
+        return NULL;
+    bf_log(BF_LOG_INFO, "%s (%s) was announced by %s", (const char *)offer->vm_name.data, uuid,
+           dest_caller_name(caller));
+    return find(envelope);
+}
+
 /* A word that nobody is waiting for yet is said again. */
 static void on_word(void *ctx, const Bitferry__Envelope *envelope)
 {
@@ -99,8 +129,8 @@ static void on_word(void *ctx, const Bitferry__Envelope *envelope)
     struct dest_drive *drive = find(envelope);
     bool is_new;
 
-    if (!drive)
-        dest_former_answer(caller, envelope);
+    if (!drive && !dest_former_answer(caller, envelope))
+        drive = take_announced(caller, envelope);
     if (!drive || drive->ended || drive->freed)
         return;
     if (!may_speak(drive, caller)) {

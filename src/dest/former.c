@@ -69,7 +69,7 @@ static struct bf_word answer(const struct former *former, uint32_t epoch)
     return word;
 }
 
-void dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *envelope)
+bool dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *envelope)
 {
     const struct former *former = find(envelope, dest_caller_name(caller));
     enum bf_step step = (enum bf_step)envelope->word->step;
@@ -78,13 +78,14 @@ void dest_former_answer(struct dest_caller *caller, const Bitferry__Envelope *en
     struct bf_error err = BF_ERROR_INIT;
 
     if (!former || step == BF_STEP_RETIRED)
-        return;
+        return former != NULL;
     saying.offer = &former->offer;
     saying.word = answer(former, envelope->epoch);
     saying.reason = former->reason;
     if (bf_said_new(&saying, &said, &err) < 0 ||
         dest_caller_send(caller, bf_said_envelope(said), &err) < 0)
         bf_log(BF_LOG_WARNING, "a source did not hear of the end of its move: %s", err.text);
+    return true;
 }
 
 void dest_former_forget(void)

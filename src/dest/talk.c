@@ -26,11 +26,13 @@ static uint8_t *pack_definitions(const struct dest_drive *drive)
 void dest_say(struct dest_drive *drive, const struct bf_word *word)
 {
     BF_CLEANUP(bf_freep) uint8_t *definitions = pack_definitions(drive);
+    uint8_t move_id[BF_RPC_ID_BYTES];
     struct bf_saying saying = {
         .offer = &drive->offer,
         .word = *word,
         .role = BITFERRY__ROLE__ROLE_DEST,
         .reason = drive->machine.reason,
+        .dest_move_id = bf_hex_decode(drive->move->id, BF_RPC_ID_BYTES, move_id) ? move_id : NULL,
         .definitions = definitions,
     };
     BF_CLEANUP(bf_said_freep) struct bf_said *said = NULL;

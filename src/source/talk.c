@@ -2,6 +2,7 @@
 #include "drive.h"
 
 #include "base/math.h"
+#include "base/text.h"
 #include "daemon/log.h"
 
 #include <stdlib.h>
@@ -123,6 +124,8 @@ static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
     if (word->placement->n_disks != drive->offer.nr_disks)
         return bf_error_set(err, BF_E_PROTOCOL, "the destination places %zu disks, but %u move",
                             word->placement->n_disks, (unsigned)drive->offer.nr_disks);
+    if (word->placement->dest_move_id.len > 0)
+        bf_hex_encode(word->placement->dest_move_id.data, BF_RPC_ID_BYTES, drive->move->peer_id);
     if (drive->machine.state != BF_SOURCE_OFFERING)
         return 0; /* said twice */
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {

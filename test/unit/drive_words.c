@@ -49,11 +49,24 @@ static void a_word_is_about_all_bitmaps_or_none(void **state)
     assert_true(read_word(drops, NR_BITMAPS + 1, &word) < 0);
 }
 
+static void a_uuid_is_read_back_as_it_was_written(void **state)
+{
+    static const char text[] = "0f3a5b7c-9d1e-4f20-8142-63748596a7b8";
+    uint8_t uuid[16];
+    char again[sizeof text];
+
+    (void)state;
+    assert_true(bf_uuid_parse(text, uuid));
+    bf_uuid_text(uuid, again);
+    assert_string_equal(again, text);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reason_of_a_newer_peer_is_still_a_drop),
         cmocka_unit_test(a_word_is_about_all_bitmaps_or_none),
+        cmocka_unit_test(a_uuid_is_read_back_as_it_was_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

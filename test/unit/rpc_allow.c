@@ -1,11 +1,12 @@
 /* Patterns of names, against a model that tries everything. */
-#include "allow.h"
+#include "rpc/allow.h"
 
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -54,11 +55,30 @@ static void names_of_hosts(void **state)
     assert_false(bf_rpc_pattern_matches("", "a"));
 }
 
+static void a_list_matches_if_one_of_it_does(void **state)
+{
+    char long_list[BF_RPC_PATTERN_MAX_BYTES + 8];
+
+    (void)state;
+    assert_true(bf_rpc_list_matches("host-a", "host-a"));
+    assert_true(bf_rpc_list_matches(" host-b ,\thost-*, ", "host-a"));
+    assert_false(bf_rpc_list_matches("host-b, host-c", "host-a"));
+    assert_false(bf_rpc_list_matches("", ""));
+    assert_false(bf_rpc_list_matches(", ,", ""));
+    assert_true(bf_rpc_list_matches("*", "")); /* who comes without TLS has no name */
+    memset(long_list, '*', sizeof long_list - 1);
+    long_list[sizeof long_list - 1] = '\0';
+    assert_false(bf_rpc_list_matches(long_list, "host-a"));
+    memcpy(long_list + sizeof long_list - 3, ",*", 2);
+    assert_true(bf_rpc_list_matches(long_list, "host-a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_short_pattern_is_as_the_model_says),
         cmocka_unit_test(names_of_hosts),
+        cmocka_unit_test(a_list_matches_if_one_of_it_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

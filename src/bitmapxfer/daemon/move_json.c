@@ -179,6 +179,8 @@ json_t *bf_move_to_json(const struct bf_move *move, bool rows)
                        move->phase, "milestones", milestones_to_json(move), "begun",
                        time_text(move->begun_s));
     if (!object || (move->plan.vm && !bf_plan_to_json(&move->plan, object)) ||
+        (move->peer_id[0] &&
+         json_object_set_new(object, "peer_move", json_string(move->peer_id)) < 0) ||
         (move->hook[0] && json_object_set_new(object, "hook", json_string(move->hook)) < 0) ||
         !put_end(move, object) ||
         (rows && (json_object_set_new(object, "how", modes_to_json(move)) < 0 ||

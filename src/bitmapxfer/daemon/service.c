@@ -139,8 +139,9 @@ int bf_service_open(struct bf_service *service, uv_loop_t *loop, const struct bf
     if (r == 0)
         r = bf_control_server_open(&service->server, loop, config, &handlers, service, err);
     service->opened = r == 0;
+    service->host = (struct bf_driver_host){bf_service_on_announced, service};
     if (r == 0 && driver && driver->open)
-        driver->open(loop, config);
+        driver->open(loop, config, &service->host);
     if (r == 0)
         r = bf_service_load(service, err);
     if (r < 0)

@@ -16,6 +16,7 @@ struct bf_service {
     struct bf_moves moves;
     struct bf_control_server server;
     struct bf_waiter *waiters;
+    struct bf_driver_host host;
     uv_timer_t flush;  /* sends what watching clients have not seen yet */
     uv_timer_t reaper; /* frees the drivers of moves that are over */
     size_t nr_drivers;
@@ -67,6 +68,9 @@ void bf_service_start(struct bf_service *service, struct bf_connection *connecti
  * cannot be, which is logged. */
 void bf_service_expect(struct bf_service *service, struct bf_control_request *request,
                        struct bf_move **ret_move);
+
+/** service_hook.c: the driver's host: the peer announces a domain. */
+bool bf_service_on_announced(void *ctx, const char *vm, const char *uuid);
 
 /** service_hook.c: someone else does something with a VM. */
 void bf_service_hook(struct bf_service *service, struct bf_connection *connection,

@@ -1,26 +1,34 @@
 /* `hook`: what libvirt or an orchestrator does with a VM, told by its hook.  It is an observation,
  * and may begin or end the wait for a domain (expect_domains); what becomes of a move is learned
- * from QEMU. */
+ * from QEMU.  The same wait begins where the source's daemon announces a domain (may_announce). */
 #include "service.h"
 
 #include "daemon/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static struct bf_move *expect(struct bf_service *service, const struct bf_plan *plan)
+static struct bf_move *expect(struct bf_service *service, const char *vm, const char *uuid)
 {
     struct bf_control_request request = {.op = BF_OP_EXPECT};
     struct bf_move *move = NULL;
 
-    memcpy(request.plan.uuid, plan->uuid, sizeof plan->uuid);
-    request.plan.vm = strdup(plan->vm);
-    request.plan.domain = strdup(plan->uuid);
+    (void)snprintf(request.plan.uuid, sizeof request.plan.uuid, "%s", uuid);
+    request.plan.vm = strdup(vm);
+    request.plan.domain = strdup(uuid);
     if (request.plan.vm && request.plan.domain)
         bf_service_expect(service, &request, &move);
     bf_control_request_release(&request);
-    if (move)
-        move->by_hook = true;
     return move;
+}
+
+bool bf_service_on_announced(void *ctx, const char *vm, const char *uuid)
+{
+    struct bf_service *service = ctx;
+
+    if (bf_moves_find_active(&service->moves, uuid)) /* it has another source already */
+        return false;
+    return expect(service, vm, uuid) != NULL;
 }
 
 /* A domain that will arrive is expected; one that was released before it ran here does not come. */
@@ -30,8 +38,12 @@ static struct bf_move *obey(struct bf_service *service, const struct bf_control_
     const struct bf_config *config = service->config;
 
     if (!move && config->role == BF_ROLE_DEST && config->expect_domains &&
-        strcmp(request->event, "migrate begin") == 0)
-        return expect(service, &request->plan);
+        strcmp(request->event, "migrate begin") == 0) {
+        move = expect(service, request->plan.vm, request->plan.uuid);
+        if (move)
+            move->by_hook = true;
+        return move;
+    }
     if (move && move->by_hook && strcmp(request->event, "release end") == 0 && service->driver)
         service->driver->abort(move);
     return move;

@@ -119,7 +119,7 @@ void bf_service_expect(struct bf_service *service, struct bf_control_request *re
     if (r == 0)
         r = add(service, request, ret_move, &err);
     if (r < 0)
-        bf_log(BF_LOG_WARNING, "a domain that a hook announces is not expected: %s", err.text);
+        bf_log(BF_LOG_WARNING, "a domain that is announced is not expected: %s", err.text);
 }
 
 void bf_service_start(struct bf_service *service, struct bf_connection *connection,

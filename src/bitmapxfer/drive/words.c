@@ -148,6 +148,8 @@ static bool put_placement(struct bf_said *said, const struct bf_saying *saying)
         disks[i].below = bytes_of(offer->disks[i].stands, offer->disks[i].nr_stands);
     }
     said->placement.method = method_of(offer->kind);
+    if (saying->dest_move_id)
+        said->placement.dest_move_id = bytes_of(saying->dest_move_id, BF_RPC_ID_BYTES);
     said->placement.n_disks = offer->nr_disks;
     said->placement.disks = list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_PLACEMENT;
@@ -398,4 +400,18 @@ bool bf_uuid_parse(const char *text, uint8_t ret_uuid[16])
     }
     digits[nr] = '\0';
     return nr == 32 && bf_hex_decode(digits, 16, ret_uuid);
+}
+
+void bf_uuid_text(const uint8_t uuid[16], char *buf)
+{
+    static const size_t hyphens_before[] = {4, 6, 8, 10};
+    size_t next = 0;
+
+    for (size_t i = 0; i < 16; i++) {
+        if (next < sizeof hyphens_before / sizeof hyphens_before[0] && i == hyphens_before[next]) {
+            *buf++ = '-';
+            next++;
+        }
+        buf += sprintf(buf, "%02x", uuid[i]);
+    }
 }

@@ -1,7 +1,8 @@
-#include "allow.h"
+#include "rpc/allow.h"
 
 #include <ctype.h>
 #include <stddef.h>
+#include <string.h>
 
 static bool same_letter(char a, char b)
 {
@@ -32,4 +33,26 @@ bool bf_rpc_pattern_matches(const char *pattern, const char *name)
     while (*pattern == '*')
         pattern++;
     return *pattern == '\0';
+}
+
+bool bf_rpc_list_matches(const char *list, const char *name)
+{
+    static const char separators[] = ", \t";
+    char pattern[BF_RPC_PATTERN_MAX_BYTES + 1];
+
+    for (;;) {
+        size_t nr_chars;
+
+        list += strspn(list, separators);
+        nr_chars = strcspn(list, separators);
+        if (nr_chars == 0)
+            return false;
+        if (nr_chars < sizeof pattern) {
+            memcpy(pattern, list, nr_chars);
+            pattern[nr_chars] = '\0';
+            if (bf_rpc_pattern_matches(pattern, name))
+                return true;
+        }
+        list += nr_chars;
+    }
 }

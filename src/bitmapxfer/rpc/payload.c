@@ -210,6 +210,8 @@ int bf_rpc_check_placement(const Bitferry__Placement *placement, struct bf_error
 {
     int r = bf_rpc_check_count(placement->n_disks, BF_RPC_DISKS_MAX, "disks", err);
 
+    if (r == 0 && placement->dest_move_id.len > 0)
+        r = bf_rpc_check_id(&placement->dest_move_id, "the destination's move id", err);
     if (r == 0 && (unsigned)placement->method > BITFERRY__METHOD__METHOD_NATIVE)
         r = bf_error_set(err, BF_E_PROTOCOL, "there is no method %d", (int)placement->method);
     for (size_t i = 0; r == 0 && i < placement->n_disks; i++) {

@@ -1,6 +1,6 @@
 #include "trust.h"
 
-#include "allow.h"
+#include "rpc/allow.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

@@ -185,6 +185,69 @@ hooked() {
     ok "the hook alone tells the destination what comes, and what does not"
 }
 
+# configure HOST LINE...: what its bitferry-dest is to do; without a line what it does by itself
+configure() {
+    hosts_run "$1" bash -c 'mkdir -p /etc/bitferry && { echo "[dest]" && printf "%s\n" "$@"; } >/etc/bitferry/bitferry.conf' \
+        configure "${@:2}"
+    hosts_daemons "$1" restart bitferry-dest
+}
+
+# Nobody tells bitferry-dest but bitferry-source, which it believes only where it is told to
+announced() {
+    local disk=$IMAGES/announced.qcow2
+    begin announced "$disk"
+    domain_disk B "$disk" 256M
+    configure B 'may_announce = host-c, *.example.org'
+    leaving=$(hosts_run A bitferry start --quiet --domain announced --peer host-b)
+    ! hosts_run A bitferry wait --quiet --for installed --timeout 3 "$leaving" >/dev/null 2>&1 || die "B believed A"
+    equal 0 "$(hosts_run B bitferry list --json | jq "[.moves[] | select(.uuid == \"$uuid\" and .state == \"under-way\")] | length")" \
+        "moves at a destination that does not believe A"
+    configure B 'may_announce = host-c, host-?, host-*'
+    hosts_run A bitferry wait --quiet --for installed --timeout 60 "$leaving"
+    arriving=$(status A "$leaving" .peer_move)
+    equal "$leaving" "$(status B "$arriving" .peer_move)" "each names the other's move"
+    a migrate --live --persistent --copy-storage-all announced $b_uri
+    both_ended A B committed
+    equal "chk1 chk2<chk1" "$(tree B announced)" "checkpoints at the destination"
+    equal "" "$(tree A announced)" "checkpoints at the source"
+    configure B
+    forget announced
+    ok "the source's daemon alone tells the destination what comes, where that is allowed"
+}
+
+# died HOST DAEMON
+died() {
+    ! hosts_run "$1" test -e "/proc/$(hosts_run "$1" cat "/run/hosts/$2.pid")"
+}
+
+# Killed between what it did and the word of it, first the one, then the other
+restarted() {
+    local disk=$SHARED/restarted.qcow2
+    begin restarted "$disk"
+    BITFERRY_FAIL_POINT=dest.committed:kill hosts_daemons B restart bitferry-dest
+    tell A B restarted
+    a migrate --live --persistent --unsafe restarted $b_uri
+    wait_for 60 died B bitferry-dest
+    hosts_daemons B start bitferry-dest
+    both_ended A B committed
+    for side in A:$leaving B:$arriving; do
+        equal "chk1 carried defined,chk2 carried defined" "$(shown "${side%:*}" "${side#*:}")" "what ${side%:*} tells"
+    done
+    equal "" "$(tree A restarted)" "checkpoints at the source"
+    equal "chk1 chk2<chk1" "$(tree B restarted)" "checkpoints at the destination"
+
+    BITFERRY_FAIL_POINT=source.committed:kill hosts_daemons B restart bitferry-source
+    tell B A restarted
+    b migrate --live --persistent --unsafe restarted $a_uri
+    wait_for 60 died B bitferry-source
+    hosts_daemons B start bitferry-source
+    both_ended B A committed
+    equal "" "$(tree B restarted)" "checkpoints at the host that was left"
+    proven A restarted "$disk"
+    forget restarted
+    ok "daemons that are killed before they have told what became of the definitions"
+}
+
 # Its bitferry-dest learns of it only when the guest runs there already
 late() {
     local disk=$SHARED/late.qcow2
@@ -198,7 +261,7 @@ late() {
     ok "a destination that is told late"
 }
 
-[ $# -gt 0 ] || set -- copied shared cancelled collided refused hooked late
+[ $# -gt 0 ] || set -- copied shared cancelled collided refused hooked announced restarted late
 for case in "$@"; do
     "$case"
 done

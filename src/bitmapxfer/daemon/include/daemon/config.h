@@ -44,6 +44,7 @@ struct bf_config {
     char tls_certificates[BF_CONFIG_PATH_MAX_BYTES + 1]; /* folder */
     char psk_file[BF_CONFIG_PATH_MAX_BYTES + 1];         /* keys instead of them; "": none */
     char allow_peers[BF_CONFIG_TEXT_MAX_BYTES + 1];      /* patterns, with commas; "": all signed */
+    char may_announce[BF_CONFIG_TEXT_MAX_BYTES + 1];     /* dest: patterns of sources; "": none */
     bool plain_on_loopback;
     uint64_t peer_timeout_s;   /* without a connection to the peer */
     uint64_t expect_timeout_s; /* until the other helper knows of the move */

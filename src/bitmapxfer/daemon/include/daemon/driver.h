@@ -24,14 +24,23 @@ enum bf_driver_event {
     BF_DRIVER_RELOAD, /* SIGHUP: read certificates anew */
 };
 
+/** What a driver may ask of its daemon. */
+struct bf_driver_host {
+    /** Wait for a libvirt domain that somebody has announced, as `expect --domain @uuid` does.
+     *  False: it cannot be, which is logged. */
+    bool (*expect)(void *ctx, const char *vm, const char *uuid);
+    void *ctx;
+};
+
 struct bf_move_driver_ops {
     const char *name;
     uint32_t last_record_kind; /* a journal with a greater kind is quarantined */
 
     /** For what is not of one move; each may be NULL.  @open comes before the first move, @close
-     *  after the last was freed: every handle must then be closed.  @reload: SIGHUP; after it the
-     *  moves are told. */
-    void (*open)(uv_loop_t *loop, const struct bf_config *config);
+     *  after the last was freed: every handle must then be closed, and @host is not asked any more.
+     *  @reload: SIGHUP; after it the moves are told. */
+    void (*open)(uv_loop_t *loop, const struct bf_config *config,
+                 const struct bf_driver_host *host);
     void (*close)(void);
     void (*reload)(uv_loop_t *loop, const struct bf_config *config);
 

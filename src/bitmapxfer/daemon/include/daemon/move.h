@@ -83,6 +83,7 @@ struct bf_move_folder;
 struct bf_move {
     char id[BF_MOVE_ID_CHARS + 1];
     enum bf_role role;
+    char peer_id[BF_MOVE_ID_CHARS + 1]; /* what the other daemon calls it; "": not known */
     struct bf_plan plan;
     enum bf_move_state state;
     const char *phase;        /* static text of the driver's: "waiting for the mirror" */

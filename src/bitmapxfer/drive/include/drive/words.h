@@ -15,8 +15,9 @@ struct bf_saying {
     uint16_t port;
     const uint8_t *token;
     size_t nr_token_bytes;
-    enum bf_drop reason;        /* ABORT */
-    const uint8_t *definitions; /* SEAL from the destination: one for each checkpoint, or NULL */
+    const uint8_t *dest_move_id; /* placement: 16 bytes, or NULL */
+    enum bf_drop reason;         /* ABORT */
+    const uint8_t *definitions;  /* SEAL from the destination: one for each checkpoint, or NULL */
 };
 
 struct bf_said;
@@ -37,5 +38,8 @@ enum bf_round bf_step_round(enum bf_step step);
 
 /** "16 bytes" from "xxxxxxxx-xxxx-...".  False: it is no UUID. */
 bool bf_uuid_parse(const char *text, uint8_t ret_uuid[16]);
+
+/** And back, in lower case; @buf has room for BF_PLAN_UUID_CHARS and a NUL. */
+void bf_uuid_text(const uint8_t uuid[16], char *buf);
 
 #endif
