@@ -1,15 +1,19 @@
-/* The hand-over in nbd mode, condensed: two blocks, one recording bitmap, one disk.
+/* The hand-over in nbd mode, condensed: two disks of one block, each with one recording bitmap.
  *
  * A guest writes values and zeroes; a mirror copies with a lag (and, with SKIP_ZEROES, does not send a
  * zero that the target already holds); the words between the helpers are lost, late, old or said again;
- * either helper is killed at any step and starts again from what it had written down.
+ * either helper is killed at any step and starts again from what it had written down.  The commit is
+ * one transaction for each bitmap, while the guest writes; between them the destination's helper may be
+ * killed, and its QEMU.
  *
  * Checked: a bitmap published at the destination, together with the backup taken when the bitmap
- * began, always gives the guest's disk, it records, it is added only once, the source's own is removed
- * only when the guest runs at the destination, and nobody waits for ever.
+ * began, always gives the guest's disk, it records, it is added only once, it is there when it is said
+ * to be, the source's own is removed only when the guest runs at the destination, and nobody waits for
+ * ever.
  *
  * Broken on purpose with -D: TRACKER_AFTER_SNAPSHOT, NO_DRAIN (needs SKIP_ZEROES), NO_TRACKER,
- * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD.
+ * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
+ * ONE_STEP_IS_ALL, NO_READ_BACK.
  */
 #define BLOCKS     2
 #define EPOCHS_MAX 3
@@ -24,8 +28,8 @@
 #define LOSSES 1
 #endif
 
-mtype = { OFFER, ARM, RECORDING, SEAL };
-mtype:place = { AT_SOURCE, LEFT, AT_DEST };
+mtype = { OFFER, ARM, RECORDING, SEAL, GONE };
+mtype:place = { AT_SOURCE, LEFT, AT_DEST, LOST };
 
 /* the guest and its disks */
 mtype:place guest = AT_SOURCE;
@@ -35,6 +39,7 @@ byte base_data[BLOCKS]; /* as of the beginning of the bitmap */
 byte writes_left = WRITES;
 byte crashes_left = CRASHES;
 byte losses_left = LOSSES;
+bool qemu_may_die = true;
 
 /* the mirror */
 bool dirty[BLOCKS];
@@ -48,10 +53,11 @@ byte snapshot_epoch;
 bool tracker[BLOCKS];
 byte tracker_epoch;
 bool loaded[BLOCKS];
+bool held[BLOCKS]; /* there is a loaded snapshot, so it is not published */
 byte loaded_epoch;
 bool final[BLOCKS];
-bool published;
-bool recording;
+bool published[BLOCKS];
+bool recording[BLOCKS];
 
 /* durable with the helpers */
 byte source_epoch; /* in use */
@@ -69,7 +75,8 @@ chan to_source = [2] of { byte, mtype };
 
 #define DRAINED (!dirty[0] && !dirty[1])
 #define WHOLE(b) (final[b] || dest_data[b] == base_data[b])
-#define CHECK   assert(!published || (guest == AT_DEST && recording && WHOLE(0) && WHOLE(1)))
+#define GOOD(b)  (!published[b] || (guest == AT_DEST && recording[b] && WHOLE(b)))
+#define CHECK    assert(GOOD(0) && GOOD(1))
 
 #define WRITE_AT_SOURCE(b, value) \
 	d_step { \
@@ -85,7 +92,7 @@ chan to_source = [2] of { byte, mtype };
 		writes_left--; \
 		dest_data[b] = 1 + (dest_data[b] & 1); \
 		tracker[b] = tracker[b] || tracker_epoch > 0; \
-		final[b] = final[b] || (published && recording); \
+		final[b] = final[b] || (published[b] && recording[b]); \
 		CHECK \
 	}
 
@@ -131,7 +138,7 @@ proctype Mirror()
 	:: d_step { guest != AT_DEST && dirty[0] -> COPY(0) }
 	:: d_step { guest != AT_DEST && dirty[1] -> COPY(1) }
 	:: atomic { !ready && DRAINED -> ready = true }
-	:: guest == AT_DEST -> break
+	:: guest == AT_DEST || guest == LOST -> break
 	od
 }
 
@@ -154,6 +161,7 @@ proctype Orchestrator()
 	do \
 	:: atomic { empty(to_dest) && empty(to_source) -> to_dest!source_epoch,step } \
 	:: atomic { HEAR(step) -> epoch = 0; break } \
+	:: atomic { to_source??eval(source_epoch),GONE -> epoch = 0; goto kept } \
 	:: atomic { full(to_source) -> to_source?_,_ } \
 	:: atomic { empty(to_dest) && nempty(to_source) && !to_source??[eval(source_epoch),step] -> \
 		to_dest!source_epoch,step } \
@@ -209,15 +217,76 @@ seal:
 	ASK(SEAL);
 	assert(guest == AT_DEST);
 	retired = true;
+	goto tell;
+kept:
+	assert(sealed && guest == LOST);
 tell:
 	done = true
 }
+
+#define PUBLISH(b) \
+	atomic { \
+		if \
+		:: !dropped && held[b] && loaded_epoch == epoch && tracker_epoch == epoch && \
+		   armed_epoch == epoch -> \
+			assert(!published[b]); \
+			published[b] = true; \
+			recording[b] = RECORDS_AT_ONCE; \
+			final[b] = loaded[b] TRACKED(b); \
+			held[b] = KEEPS_SNAPSHOT; \
+			STEP_REMOVES; \
+			CHECK \
+		:: else \
+		fi \
+	}
+#define FORGET(b) \
+	published[b] = false; recording[b] = false; final[b] = false; held[b] = false; \
+	loaded[b] = false; tracker[b] = false; dest_data[b] = base_data[b]
+#define TIDY(b) \
+	held[b] = false; loaded[b] = false; tracker[b] = false; recording[b] = published[b]
+/* The helper is killed, or its QEMU with the guest and all bitmaps, for none has been stored yet. */
+#define BETWEEN \
+	if \
+	:: atomic { crashes_left > 0 -> crashes_left--; goto commit } \
+	:: atomic { qemu_may_die && guest == AT_DEST -> \
+		qemu_may_die = false; \
+		guest = LOST; \
+		FORGET(0); FORGET(1) } \
+	:: true \
+	fi
+
+#ifdef ENABLE_LATER
+#define RECORDS_AT_ONCE false
+#else
+#define RECORDS_AT_ONCE true
+#endif
+#ifdef NO_TRACKER
+#define TRACKED(b)
+#else
+#define TRACKED(b) || tracker[b]
+#endif
+#ifdef SECOND_ADD
+#define KEEPS_SNAPSHOT true
+#else
+#define KEEPS_SNAPSHOT false
+#endif
+#ifdef TRACKERS_GONE_EARLY
+#define STEP_REMOVES tracker[0] = false; tracker[1] = false
+#else
+#define STEP_REMOVES skip
+#endif
+#ifdef NO_READ_BACK
+#define CARRIED(b) !dropped
+#else
+#define CARRIED(b) published[b]
+#endif
 
 /* What a killed helper forgets is nothing: each word finds out what is there. */
 proctype Destination()
 {
 	byte epoch;
 	mtype step;
+	bool carried[BLOCKS]; /* what will be said of them */
 
 	do
 	:: atomic { to_dest?epoch,step ->
@@ -227,11 +296,13 @@ proctype Destination()
 			dest_epoch = epoch;
 			atomic {
 				tracker_epoch = 0; tracker[0] = false; tracker[1] = false;
-				loaded_epoch = 0; loaded[0] = false; loaded[1] = false
+				loaded_epoch = 0; loaded[0] = false; loaded[1] = false;
+				held[0] = false; held[1] = false
 			}
 		:: epoch > dest_epoch && step == SEAL ->
 			guest == AT_DEST; /* nothing was begun; the deadline would tell */
-			dest_epoch = epoch
+			dest_epoch = epoch;
+			committed = true
 		:: epoch == dest_epoch && step == ARM && tracker_epoch != epoch ->
 #ifndef TRACKER_AFTER_SNAPSHOT
 			atomic {
@@ -252,53 +323,55 @@ proctype Destination()
 				if
 				:: snapshot_epoch == epoch ->
 					loaded[0] = snapshot[0]; loaded[1] = snapshot[1];
+					held[0] = true; held[1] = true;
 					loaded_epoch = epoch
 				:: else
 				fi
 			}
-		:: epoch == dest_epoch && step == SEAL && !committed ->
+		:: epoch == dest_epoch && step == SEAL && !committed && guest != LOST ->
 			guest == AT_DEST;
-commit:
-			atomic {
-				if
-				:: !dropped && loaded_epoch == epoch && tracker_epoch == epoch &&
-				   armed_epoch == epoch ->
-					assert(!published);
-					published = true;
-#ifdef ENABLE_LATER
-					recording = false;
-#else
-					recording = true;
-#endif
-#ifdef NO_TRACKER
-					final[0] = loaded[0]; final[1] = loaded[1];
-#else
-					final[0] = loaded[0] || tracker[0];
-					final[1] = loaded[1] || tracker[1];
-#endif
-#ifndef SECOND_ADD
-					loaded_epoch = 0;
-					tracker_epoch = 0;
-#endif
-					CHECK
-				:: else
-				fi
-			};
-			if
-			:: atomic { crashes_left > 0 -> crashes_left--; goto commit } /* in doubt */
-			:: true
-			fi;
-			recording = published;
-			committed = true
+			goto commit
+		:: else
+		fi };
+answer:
+	atomic {
+		if
+		:: guest == LOST && !committed -> step = GONE
 		:: else
 		fi;
 		if
 		:: epoch == dest_epoch && nfull(to_source) -> to_source!epoch,step
-		:: else
+		:: epoch != dest_epoch || full(to_source)
 		fi;
 		epoch = 0; step = 0 }
 	:: done && empty(to_dest) -> break
-	od
+	od;
+	goto end;
+
+commit: /* of those whose snapshots are there, one after the other; after a kill, of the rest */
+#ifdef ONE_STEP_IS_ALL
+	if
+	:: published[0] -> carried[0] = true; carried[1] = true; goto read_back
+	:: else
+	fi;
+#endif
+	PUBLISH(0);
+	BETWEEN;
+	PUBLISH(1);
+	BETWEEN;
+	atomic { carried[0] = CARRIED(0); carried[1] = CARRIED(1) };
+read_back:
+	atomic {
+		assert(!carried[0] || published[0]);
+		assert(!carried[1] || published[1]);
+		committed = (guest == AT_DEST);
+		carried[0] = false; carried[1] = false;
+		TIDY(0); TIDY(1);
+		loaded_epoch = 0; tracker_epoch = 0;
+		goto answer
+	};
+end:
+	skip
 }
 
 init
