@@ -43,7 +43,6 @@ static void on_fact(void *ctx, const struct bf_live_fact *fact)
             dest_tell(drive, BF_DEST_MIGRATION_FAILED);
         break;
     case BF_LIVE_MIRROR_READY:
-    case BF_LIVE_MIRROR_DRAINED:
     case BF_LIVE_MIRROR_ERROR:
     case BF_LIVE_MIRROR_GONE:
     case BF_LIVE_GUEST_STOPPED:

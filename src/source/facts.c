@@ -106,10 +106,6 @@ static void on_fact(void *ctx, const struct bf_live_fact *fact)
     case BF_LIVE_MIRROR_READY:
         feed_disk(drive, BF_SOURCE_MIRROR_READY, fact->disk);
         break;
-    case BF_LIVE_MIRROR_DRAINED:
-        if (drive->machine.state == BF_SOURCE_DRAINING)
-            feed_disk(drive, BF_SOURCE_DRAINED, fact->disk);
-        break;
     case BF_LIVE_MIRROR_ERROR:
         on_mirror_error(drive, fact);
         break;

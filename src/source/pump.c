@@ -219,19 +219,6 @@ static void show(struct source_drive *drive)
     bf_offer_report(&drive->offer, drive->move, false, source_phase(drive->machine.state));
 }
 
-/* A mirror of QEMU 10.1 and later skips zeroes: a drained one proves nothing of a bitmap that is
- * cleared behind it (handoff/source.h), so the deltas are taken at once. */
-static bool must_not_drain(const struct source_drive *drive)
-{
-    struct bf_live *live = bf_qemu_live(drive->qemu);
-    struct bf_qmp_version version = {0, 0, 0};
-
-    if (drive->machine.state != BF_SOURCE_DRAINING || drive->machine.too_busy || !live)
-        return false;
-    version = bf_live_identity(live)->version;
-    return version.major > 10 || (version.major == 10 && version.minor >= 1);
-}
-
 /* Unsaid, the destination would wait for it until its peer_timeout_s. */
 static bool waits_to_tell(struct source_drive *drive)
 {
@@ -250,13 +237,8 @@ void source_pump(struct source_drive *drive)
     if (drive->pumping || drive->ended)
         return;
     drive->pumping = true;
-    do {
-        if (must_not_drain(drive))
-            (void)bf_source_feed(&drive->machine,
-                                 &(struct bf_source_fact){.kind = BF_SOURCE_TOO_BUSY}, NULL);
-        while (bf_source_next(&drive->machine, &wish))
-            grant(drive, &wish);
-    } while (must_not_drain(drive));
+    while (bf_source_next(&drive->machine, &wish))
+        grant(drive, &wish);
     drive->pumping = false;
     show(drive);
     if (drive->machine.state == BF_SOURCE_ENDED && !waits_to_tell(drive))

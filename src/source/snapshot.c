@@ -142,8 +142,8 @@ void source_snapshot(struct source_drive *drive)
 /* --- WATCH_DRAIN: what a later CLEARED is judged by, then the mirrors --- */
 
 /* Whatever such a mirror has not copied yet it will write to the destination, where the tracker
- * sees it.  Only one that leaves zeroes out (QEMU 10.1) must be seen with nothing left: a guest
- * that writes hundreds of blocks a second hardly ever lets it be. */
+ * sees it: none has to be waited for.  One that leaves zeroes out (QEMU 10.1) proves nothing by
+ * being drained, of a bitmap that is cleared behind it (handoff/source.h): there, deltas. */
 static bool mirrors_write_all(const struct source_drive *drive)
 {
     struct bf_qmp_version version = bf_live_identity(bf_qemu_live(drive->qemu))->version;
@@ -153,6 +153,10 @@ static bool mirrors_write_all(const struct source_drive *drive)
 
 static void need_no_drain(struct source_drive *drive)
 {
+    if (!mirrors_write_all(drive)) {
+        source_tell(drive, BF_SOURCE_TOO_BUSY);
+        return;
+    }
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
         if (drive->machine.state == BF_SOURCE_DRAINING)
             source_feed(drive, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED,
@@ -179,10 +183,7 @@ static void on_baseline(void *ctx, struct bf_live_survey *seen, const struct bf_
         if (found && drive->offer.states[i].recording && found->dirty_bytes > bitmap->dirty_bytes)
             bitmap->dirty_bytes = found->dirty_bytes;
     }
-    if (mirrors_write_all(drive))
-        need_no_drain(drive);
-    else
-        bf_live_watch_drain(bf_qemu_live_watch(drive->qemu));
+    need_no_drain(drive);
 }
 
 void source_watch_drain(struct source_drive *drive)

@@ -276,9 +276,6 @@ static void look_at_clock(struct source_drive *drive)
         source_tell(drive, BF_SOURCE_DEADLINE);
     } else if (awaits_word(state) && now_ms - drive->said_ms > NUDGE_MS) {
         source_tell(drive, BF_SOURCE_NUDGE);
-    } else if (state == BF_SOURCE_DRAINING &&
-               now_ms - drive->state_ms > drive->config->drain_timeout_s * 1000) {
-        source_tell(drive, BF_SOURCE_TOO_BUSY);
     }
 }
 

@@ -13,7 +13,7 @@ start_helper() {
     mkdir -p "$scratch/$role"
     printf '%s\n' "[$role]" "state_dir = $scratch/$role/state" "run_dir = $scratch/$role/run" \
         'plain_on_loopback = yes' 'address = 127.0.0.1' 'host = 127.0.0.1' "port = $2" \
-        'expect_timeout_s = 30' "peer_timeout_s = ${peer_patience:-5}" 'drain_timeout_s = 5' >"$scratch/$role/conf"
+        'expect_timeout_s = 30' "peer_timeout_s = ${peer_patience:-5}" >"$scratch/$role/conf"
     run_child "$BF_BUILD/bitferry-$role" --config "$scratch/$role/conf" 2>>"$scratch/$role/log"
     helper[$role]=$child
     wait_for 30 grep -qE 'ready at|cannot call' "$scratch/$role/log"

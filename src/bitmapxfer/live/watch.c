@@ -201,7 +201,6 @@ static void on_jobs(void *ctx, const json_t *result, const struct bf_error *err)
     struct bf_live_watch *watch = ctx;
 
     if (take_answer(watch, err)) {
-        watch->look_counts = watch->draining && watch->ordered_at_ms > watch->drain_since_ms;
         if (bf_live_mirrors_look(watch, result) && !watch->freed) {
             json_decref(watch->unknown);
             watch->unknown = json_incref((json_t *)result);
@@ -232,7 +231,6 @@ static void on_status(void *ctx, const json_t *result, const struct bf_error *er
 static void look(struct bf_live_watch *watch)
 {
     uv_update_time(watch->live->loop);
-    watch->ordered_at_ms = uv_now(watch->live->loop);
     watch->nr_looks++;
     watch->nr_awaited++; /* so that no answer is the last while questions are put */
     ask(watch, "query-block-jobs", on_jobs);
@@ -357,22 +355,6 @@ int bf_live_watch_new(struct bf_live *live, const struct bf_live_watch_config *c
     look_at_once(watch);
     *ret_watch = watch;
     return 0;
-}
-
-void bf_live_watch_drain(struct bf_live_watch *watch)
-{
-    uv_update_time(watch->live->loop);
-    watch->draining = true;
-    watch->drain_since_ms = uv_now(watch->live->loop);
-    for (uint32_t i = 0; i < watch->nr_disks; i++) {
-        watch->mirrors[i].drained = false;
-        watch->mirrors[i].copied_at_ms = 0;
-    }
-}
-
-void bf_live_watch_drain_stop(struct bf_live_watch *watch)
-{
-    watch->draining = false;
 }
 
 bool bf_live_watch_guest_ran(const struct bf_live_watch *watch)

@@ -14,9 +14,6 @@ struct bf_live_mirror {
     bool ready;
     bool failed;     /* an error was told */
     bool all_copied; /* as of the last look */
-    bool drained;    /* was told */
-    uint64_t
-        copied_at_ms; /* when the first of the looks in a row that count was ordered; 0: none */
     /* An end that was not told yet: the guest was stopped then. */
     bool gone;
     bool gone_clean;
@@ -41,14 +38,9 @@ struct bf_live_watch {
     /* the look that is under way */
     unsigned nr_looks; /* with this one */
     unsigned nr_awaited;
-    uint64_t ordered_at_ms;
     bool again;      /* an event says that another one is worth it at once */
     bool lost;       /* LOST was told */
     json_t *unknown; /* the answer to query-block-jobs that has a job of unknown disk */
-    /* draining */
-    bool draining;
-    uint64_t drain_since_ms; /* only looks that were ordered later count */
-    bool look_counts;
     char unknown_error[BF_LIVE_JOB_ID_MAX + 1]; /* the job of an error that no disk is known for */
     /* lifetime: the timer and each awaited answer hold it */
     uv_timer_t timer;

@@ -30,7 +30,6 @@ static void tell_ready(struct bf_live_watch *watch, struct bf_live_mirror *mirro
 static void tell_error(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const char *text)
 {
     mirror->failed = true;
-    mirror->copied_at_ms = 0;
     tell_mirror(watch, mirror, BF_LIVE_MIRROR_ERROR, false, text);
 }
 
@@ -62,8 +61,7 @@ static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror
     (void)snprintf(mirror->gone_text, sizeof mirror->gone_text, "%s", text);
     mirror->job[0] = '\0';
     mirror->done_bytes = mirror->total_bytes = 0;
-    mirror->ready = mirror->failed = mirror->all_copied = mirror->drained = false;
-    mirror->copied_at_ms = 0;
+    mirror->ready = mirror->failed = mirror->all_copied = false;
     if (watch->running || !watch->status[0])
         tell_gone_now(watch, mirror);
 }
@@ -96,33 +94,6 @@ static bool all_copied(const json_t *job)
     return number_of(job, "len") == number_of(job, "offset");
 }
 
-static bool is_paused(const json_t *job)
-{
-    const char *status = text_of(job, "status");
-
-    return flag_of(job, "paused") || strcmp(status, "paused") == 0 ||
-           strcmp(status, "standby") == 0;
-}
-
-static void look_for_drain(struct bf_live_watch *watch, struct bf_live_mirror *mirror,
-                           const json_t *job)
-{
-    bool synced = flag_of(job, "actively-synced");
-
-    if (!watch->draining || !watch->look_counts || mirror->drained)
-        return;
-    if (!mirror->ready || mirror->failed || is_paused(job) || !(synced || all_copied(job))) {
-        mirror->copied_at_ms = 0;
-        return;
-    }
-    if (mirror->copied_at_ms == 0)
-        mirror->copied_at_ms = watch->ordered_at_ms;
-    if (!synced && watch->ordered_at_ms - mirror->copied_at_ms < BF_LIVE_DRAIN_APART_MS)
-        return;
-    mirror->drained = true;
-    tell_mirror(watch, mirror, BF_LIVE_MIRROR_DRAINED, false, "");
-}
-
 static void look_at(struct bf_live_watch *watch, struct bf_live_mirror *mirror, const json_t *job)
 {
     const char *io_status = text_of(job, "io-status");
@@ -140,7 +111,6 @@ static void look_at(struct bf_live_watch *watch, struct bf_live_mirror *mirror, 
         mirror->ready = false;
         tell_error(watch, mirror, "it is no longer ready");
     }
-    look_for_drain(watch, mirror, job);
 }
 
 static const json_t *find_job(const json_t *jobs, const char *id)

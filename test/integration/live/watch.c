@@ -29,7 +29,7 @@ static void start_mirror(struct vm *vm, const char *target)
                     "sync", "full"));
 }
 
-static void a_mirror_is_ready_then_drained_then_gone(void **state)
+static void a_mirror_is_ready_then_gone(void **state)
 {
     struct vm *vm = start_with_disks(*state);
     struct watcher watcher;
@@ -39,15 +39,10 @@ static void a_mirror_is_ready_then_drained_then_gone(void **state)
     watcher_start(&watcher, vm, two_disks);
     start_mirror(vm, "copy");
     assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_READY)->fact.disk, 1);
-    watcher_go_on(&watcher, 2 * BF_LIVE_DRAIN_APART_MS);
-    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
-    bf_live_watch_drain(watcher.watch);
-    assert_int_equal(watcher_await(&watcher, BF_LIVE_MIRROR_DRAINED)->fact.disk, 1);
     vm_do(vm, "block-job-cancel", json_pack("{s:s}", "device", "job7"));
     assert_true(watcher_await(&watcher, BF_LIVE_MIRROR_GONE)->fact.clean);
     watcher_go_on(&watcher, SHORT_MS);
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_READY));
-    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_ERROR));
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_GONE));
     watcher_stop(&watcher);
@@ -87,42 +82,6 @@ static void a_mirror_that_is_not_dismissed_is_gone_once(void **state)
     watcher_go_on(&watcher, SHORT_MS);
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_GONE));
     assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_READY));
-    watcher_stop(&watcher);
-}
-
-static void limit_target(struct vm *vm, int bytes_per_second)
-{
-    vm_do(vm, "qom-set",
-          json_pack("{s:s, s:s, s:{s:i}}", "path", "/objects/group", "property", "limits", "value",
-                    "bps-write", bytes_per_second));
-}
-
-/* A limit of 0 is none. */
-static void add_limited_target(struct vm *vm)
-{
-    vm_add_disk(vm, "copy", "copy.qcow2");
-    vm_do(vm, "object-add", json_pack("{s:s, s:s}", "qom-type", "throttle-group", "id", "group"));
-    vm_do(vm, "blockdev-add",
-          json_pack("{s:s, s:s, s:s, s:s}", "driver", "throttle", "node-name", "slow",
-                    "throttle-group", "group", "file", "copy"));
-}
-
-static void a_mirror_that_lags_is_not_drained(void **state)
-{
-    struct vm *vm = start_with_disks(*state);
-    struct watcher watcher;
-
-    add_limited_target(vm);
-    watcher_start(&watcher, vm, two_disks);
-    start_mirror(vm, "slow");
-    (void)watcher_await(&watcher, BF_LIVE_MIRROR_READY);
-    limit_target(vm, 1 << 20);
-    vm_write(vm, "guest-vdb", 0, 1000);
-    bf_live_watch_drain(watcher.watch);
-    watcher_go_on(&watcher, 4 * BF_LIVE_DRAIN_APART_MS);
-    assert_null(watcher_take(&watcher, BF_LIVE_MIRROR_DRAINED));
-    limit_target(vm, 0);
-    (void)watcher_await(&watcher, BF_LIVE_MIRROR_DRAINED);
     watcher_stop(&watcher);
 }
 
@@ -426,10 +385,9 @@ int main(void)
 {
 #define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
-        RIG_TEST(a_mirror_is_ready_then_drained_then_gone),
+        RIG_TEST(a_mirror_is_ready_then_gone),
         RIG_TEST(a_mirror_that_was_ready_before_the_watch_is_told),
         RIG_TEST(a_mirror_that_is_not_dismissed_is_gone_once),
-        RIG_TEST(a_mirror_that_lags_is_not_drained),
         RIG_TEST(a_mirror_cut_short_is_not_gone_clean),
         RIG_TEST(a_mirror_whose_target_fails_is_told_with_its_end),
         RIG_TEST(a_mirror_that_is_ended_in_the_pause_is_told_after_it),

@@ -51,7 +51,6 @@ struct bf_config {
     bool expect_domains;       /* dest: what libvirt's hook announces is expected */
     uint64_t pull_timeout_s;   /* dest: a pull without progress */
     uint64_t pull_limit_s;     /* dest: a pull as a whole */
-    uint64_t drain_timeout_s;  /* source: until a busy mirror is helped by deltas */
     uint64_t busy_timeout_s;   /* source: until a busy bitmap is dropped */
     uid_t allow_uids[BF_CONFIG_UIDS_MAX];
     size_t nr_allow_uids;

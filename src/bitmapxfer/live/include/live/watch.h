@@ -15,17 +15,16 @@
 #include "live/session.h"
 
 enum bf_live_fact_kind {
-    BF_LIVE_MIRROR_READY,   /* of @disk */
-    BF_LIVE_MIRROR_DRAINED, /* after bf_live_watch_drain(): nothing was left to copy */
-    BF_LIVE_MIRROR_ERROR,   /* an I/O error, or no longer ready; @text says what */
-    BF_LIVE_MIRROR_GONE,    /* the job ended or is another one; @clean: after having been ready,
-                               with all copied and without an error */
-    BF_LIVE_MIGRATION,      /* @migration changed */
-    BF_LIVE_GUEST_RUNS,     /* query-status or RESUME; again after each GUEST_STOPPED */
-    BF_LIVE_GUEST_STOPPED,  /* @text: the run state ("paused", "postmigrate", "shutdown", ...) */
-    BF_LIVE_SHUTDOWN,       /* the guest or somebody asked for the end of QEMU */
-    BF_LIVE_LOST,           /* the connection ended or QEMU does not answer; the watch tells nothing
-                               more.  See bf_live_is_gone() */
+    BF_LIVE_MIRROR_READY,  /* of @disk */
+    BF_LIVE_MIRROR_ERROR,  /* an I/O error, or no longer ready; @text says what */
+    BF_LIVE_MIRROR_GONE,   /* the job ended or is another one; @clean: after having been ready,
+                              with all copied and without an error */
+    BF_LIVE_MIGRATION,     /* @migration changed */
+    BF_LIVE_GUEST_RUNS,    /* query-status or RESUME; again after each GUEST_STOPPED */
+    BF_LIVE_GUEST_STOPPED, /* @text: the run state ("paused", "postmigrate", "shutdown", ...) */
+    BF_LIVE_SHUTDOWN,      /* the guest or somebody asked for the end of QEMU */
+    BF_LIVE_LOST,          /* the connection ended or QEMU does not answer; the watch tells nothing
+                              more.  See bf_live_is_gone() */
 };
 
 /** Of both sides; what QEMU knows beyond these is ACTIVE. */
@@ -68,16 +67,6 @@ struct bf_live_watch;
 /** At most one watch per session.  Errors: NO_MEMORY, EXISTS, PEER. */
 int bf_live_watch_new(struct bf_live *live, const struct bf_live_watch_config *config,
                       struct bf_live_watch **ret_watch, struct bf_error *err);
-
-/** Tell DRAINED, once for each disk, when its mirror is seen ready with nothing left to copy
- *  (`len` = `offset`, or `actively-synced`), not paused, in two looks in a row that were both
- * ordered after this call and lie BF_LIVE_DRAIN_APART_MS apart: QEMU's numbers are those of the
- * job's last round, up to 100 ms ago.  Calling it again begins anew. */
-void bf_live_watch_drain(struct bf_live_watch *watch);
-enum { BF_LIVE_DRAIN_APART_MS = 250 };
-
-/** Stop telling DRAINED. */
-void bf_live_watch_drain_stop(struct bf_live_watch *watch);
 
 /** How far the mirror of @disk is, by QEMU's own numbers: what is copied, of what had to be so far.
  *  0 of 0: there is none. */
