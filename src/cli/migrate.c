@@ -4,8 +4,10 @@
 #include "migrate_report.h"
 #include "migrate_source.h"
 #include "migrate_survey.h"
+#include "migrate_told.h"
 #include "migrate_work.h"
 #include "output.h"
+#include "uri_host.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,7 @@ enum { WORDS_AT = 2 }; /* DOMAIN DEST-URI, then virsh's options */
 static void release(struct bf_migrate_work *work)
 {
     json_decref(work->cleaned);
+    bf_helpers_release(&work->helpers);
     bf_arrival_release(&work->arrival);
     if (work->arrived)
         bf_virt_domain_free(work->arrived);
@@ -92,6 +95,16 @@ static int capture(struct bf_migrate_work *work, struct bf_error *err)
     return r;
 }
 
+static struct bf_helpers_request helpers_request(const struct bf_migrate_work *work)
+{
+    return (struct bf_helpers_request){
+        .args = work->args,
+        .capture = &work->capture,
+        .facts = work->facts,
+        .source_is_here = bf_uri_is_local(bf_virt_uri(work->source)),
+    };
+}
+
 static int prepare(struct bf_migrate_work *work, struct bf_error *err)
 {
     const char *keep = bf_option_value(work->args, BF_MIGRATE_KEEP);
@@ -103,22 +116,43 @@ static int prepare(struct bf_migrate_work *work, struct bf_error *err)
         .options = work->options,
         .images_here = bf_uri_is_local(bf_virt_uri(work->source)),
     };
+    struct bf_helpers_request helpers = helpers_request(work);
     int r = bf_survey(&request, &work->capture, err);
 
     if (r < 0)
         return r;
+    bf_helpers_plan(&helpers, &work->helpers);
     work->folder_path = keep ? strdup(keep) : bf_capture_default_folder(work->capture.uuid);
     if (!work->folder_path)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     if (!work->facts->persistent && work->capture.checkpoints.nr_items > 0)
         bf_note(work->args, "without --persistent the checkpoints end with the domain's next "
                             "shutdown at the destination");
-    if (!work->args->json && !work->args->quiet)
+    if (!work->args->json && !work->args->quiet) {
         bf_survey_print_plan(&request, &work->capture, work->folder_path);
-    return bf_option_given(work->args, BF_MIGRATE_DRY_RUN) ? 0 : capture(work, err);
+        (void)printf("  carried:     ");
+        bf_helpers_print(&work->helpers);
+        (void)fflush(stdout);
+    }
+    if (bf_option_given(work->args, BF_MIGRATE_DRY_RUN))
+        return 0;
+    r = capture(work, err);
+    if (r == 0)
+        bf_helpers_begin(&helpers, &work->helpers);
+    return r;
 }
 
 /* After */
+
+/* Only a guest that runs shows the daemons what came. */
+static bool is_paused(struct bf_migrate_work *work)
+{
+    struct bf_error err = BF_ERROR_INIT;
+    enum bf_virt_state state;
+
+    return work->arrived && bf_virt_domain_state(work->arrived, &state, &err) == 0 &&
+           state == BF_VIRT_PAUSED;
+}
 
 static int arrive(struct bf_migrate_work *work, struct bf_error *err)
 {
@@ -138,10 +172,24 @@ static int arrive(struct bf_migrate_work *work, struct bf_error *err)
     };
     int r = bf_virt_domain_find(work->dest, work->capture.uuid, &work->arrived, err);
 
+    if (r < 0)
+        return r;
+    if (work->helpers.used && bf_helpers_finish(&work->helpers, is_paused(work)))
+        return bf_told_judge(&work->capture.checkpoints, bf_helpers_move(&work->helpers),
+                             &work->arrival.verdicts, err);
     request.domain = work->arrived;
-    if (r == 0)
-        r = bf_arrive(&request, &work->arrival, err);
+    r = bf_arrive(&request, &work->arrival, err);
     return r < 0 ? r : bf_source_clean(&cleaning, &work->cleaned, err);
+}
+
+static int print_report(struct bf_migrate_work *work, const struct bf_report *report,
+                        struct bf_error *err)
+{
+    int r = bf_report_print(report, err);
+
+    if (r == 0)
+        bf_helpers_print(&work->helpers);
+    return r;
 }
 
 static int report(struct bf_migrate_work *work, const char *retry, struct bf_error *err)
@@ -151,16 +199,17 @@ static int report(struct bf_migrate_work *work, const char *retry, struct bf_err
     int r;
 
     if (work->args->json)
-        r = bf_print_json(json_pack("{s:i, s:s, s:s, s:b, s:o, s:O, s:s*, s:i}", "schema", 1,
+        r = bf_print_json(json_pack("{s:i, s:s, s:s, s:b, s:o, s:o, s:O*, s:s*, s:i}", "schema", 1,
                                     "domain", work->capture.domain, "uuid", work->capture.uuid,
-                                    "migrated", 1, "checkpoints", bf_report_to_json(&report),
-                                    "source", work->cleaned, "folder",
+                                    "migrated", 1, "helpers", bf_helpers_to_json(&work->helpers),
+                                    "checkpoints", bf_report_to_json(&report), "source",
+                                    work->cleaned, "folder",
                                     exit_code == 0 ? NULL : work->folder_path, "exit", exit_code),
                           err);
     else if (work->args->quiet)
         r = 0;
     else
-        r = bf_report_print(&report, err);
+        r = print_report(work, &report, err);
     if (exit_code == BF_EXIT_OK)
         bf_migrate_discard(work);
     return r < 0 ? r : exit_code;

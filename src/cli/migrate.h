@@ -3,6 +3,8 @@
  *     survey -> plan -> capture on disk -> libvirt's migration -> arrive -> clean the source ->
  * report
  *                                             `-> failed: repair the source's bitmaps
+ *
+ * Where the daemons of both hosts can be told, they arrive, clean and repair in its place.
  */
 #ifndef CLI_MIGRATE_H
 #define CLI_MIGRATE_H
@@ -16,6 +18,10 @@ enum bf_migrate_option {
     BF_MIGRATE_SHARED,
     BF_MIGRATE_DROP_INCONSISTENT,
     BF_MIGRATE_NO_REPAIR,
+    BF_MIGRATE_SOCKET,
+    BF_MIGRATE_DEST_SOCKET,
+    BF_MIGRATE_PEER,
+    BF_MIGRATE_ALONE,
     BF_MIGRATE_DRY_RUN,
     BF_NR_MIGRATE_OPTIONS,
 };

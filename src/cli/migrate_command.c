@@ -1,5 +1,6 @@
 /* The tables of `bitferry migrate` and `bitferry redefine`; they are there without libvirt too. */
 #include "commands.h"
+#include "daemon_link.h"
 #include "migrate.h"
 
 static const struct bf_option migrate_options[BF_NR_MIGRATE_OPTIONS] = {
@@ -27,6 +28,28 @@ static const struct bf_option migrate_options[BF_NR_MIGRATE_OPTIONS] = {
     [BF_MIGRATE_NO_REPAIR] = {.name = "no-repair",
                               .help = "after a failed migration leave the source's bitmaps as they "
                                       "are, even if QEMU will not store them any more"},
+    [BF_MIGRATE_SOCKET] =
+        {.name = "socket",
+         .placeholder = "PATH",
+         .kind = BF_ARGUMENT_FILE,
+         .help = "the control socket of bitferry-source at the source (_" BF_SOURCE_SOCKET
+                 "_, if libvirt there is this host's)"},
+    [BF_MIGRATE_DEST_SOCKET] =
+        {.name = "dest-socket",
+         .placeholder = "PATH",
+         .kind = BF_ARGUMENT_FILE,
+         .help = "the control socket of bitferry-dest at the destination, where it "
+                 "can be reached from here; else the daemon is told by libvirt's "
+                 "hook (*expect_domains* there) or by bitferry-source "
+                 "(*may_announce* there)"},
+    [BF_MIGRATE_PEER] =
+        {.name = "peer",
+         .placeholder = "HOST",
+         .kind = BF_ARGUMENT_TEXT,
+         .help = "the destination as bitferry-source calls it (the host in _DEST-URI_)"},
+    [BF_MIGRATE_ALONE] = {.name = "alone",
+                          .help = "do not ask the daemons: do it all from here, over the two "
+                                  "connections to libvirt"},
     [BF_MIGRATE_DRY_RUN] = {.name = "dry-run",
                             .letter = 'n',
                             .help = "show the plan and change nothing"},
@@ -73,6 +96,14 @@ const struct bf_command bf_migrate_command = {
         "One that lost some of its disks is defined without them, one that lost all is dropped, "
         "with the reason.  Then the source's definitions are deleted, and the stale bitmaps in "
         "images that were copied.\n"
+        "\n"
+        "Where *bitferry-source* runs on this host, it and *bitferry-dest* at the destination are "
+        "told, and "
+        "do what follows the migration: then it is finished even if this command, or its "
+        "connection to the "
+        "destination, is lost on the way.  The report names their moves.  Where one of them is not "
+        "there, or "
+        "fails, this command does it by itself, and says so.\n"
         "\n"
         "If the migration fails, libvirt's message is passed on and the source is as it was; its "
         "bitmaps are made anew, because QEMU would not store them any more.  If bitferry itself is "

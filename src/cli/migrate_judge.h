@@ -26,7 +26,7 @@ enum bf_verdict_fate {
     BF_VERDICT_DROPPED,
 };
 
-enum { BF_WHY_MAX = 256 };
+enum { BF_WHY_MAX = 256, BF_PROOF_BY_MAX = 16 };
 
 struct bf_verdict_disk {
     const char *target; /* borrowed from the checkpoint, as @bitmap */
@@ -34,6 +34,8 @@ struct bf_verdict_disk {
     enum bf_proof proof;
     enum bf_code reason; /* of BF_PROOF_NONE */
     char why[BF_WHY_MAX];
+    char
+        by[BF_PROOF_BY_MAX]; /* of one that a daemon has judged: by its "digest", "bits", "count" */
     const struct bf_look_bitmap *found; /* at the destination's top layer; borrowed, or NULL */
 };
 

@@ -120,10 +120,11 @@ static void restore_source(struct bf_migrate_work *work, bool suspended)
 {
     struct bf_error err = BF_ERROR_INIT;
     size_t nr = 0;
+    bool repaired = work->helpers.used && bf_helpers_give_up(&work->helpers);
 
     if (suspended && bf_virt_domain_resume(work->domain, &err) < 0)
         bf_note(work->args, "%s", err.text);
-    if (!work->capture.copied || bf_option_given(work->args, BF_MIGRATE_NO_REPAIR))
+    if (!work->capture.copied || repaired || bf_option_given(work->args, BF_MIGRATE_NO_REPAIR))
         return;
     bf_error_clear(&err);
     if (bf_repair(work->domain, &nr, &err) < 0)
@@ -191,8 +192,11 @@ int bf_migrate_move(struct bf_migrate_work *work, struct bf_error *err)
     int r = bf_virt_migration_start(work->domain, work->dest, work->args->operands[1],
                                     work->options, &migration, err);
 
-    if (r < 0)
+    if (r < 0) {
+        if (work->helpers.used)
+            (void)bf_helpers_give_up(&work->helpers);
         return r;
+    }
     bf_fail_point("migrate.started");
     follow(work, migration, &suspended);
     r = bf_virt_migration_finish(migration, err);

@@ -10,6 +10,7 @@
 enum { SHA256_SHOWN = 12 }; /* digits in the table; JSON has them all */
 
 enum { COLUMN_CHECKPOINT, COLUMN_DISK, COLUMN_DIRTY, COLUMN_SHA256, COLUMN_OUTCOME, NR_COLUMNS };
+enum { OUTCOME_MAX = 64 };
 
 static const char *const proof_texts[] = {
     [BF_PROOF_NONE] = "not there",
@@ -59,16 +60,16 @@ static int add_row(struct bf_table *table, const struct bf_verdict *verdict, siz
     BF_CLEANUP(bf_freep) char *target = bf_escape(disk->target);
     char dirty[BF_SIZE_TEXT_MAX] = "";
     char sha256[BF_HEX_SHA256_MAX] = "";
+    char outcome[OUTCOME_MAX];
     const char *cells[NR_COLUMNS] = {
-        [COLUMN_CHECKPOINT] = name,
-        [COLUMN_DISK] = target,
-        [COLUMN_DIRTY] = dirty,
-        [COLUMN_SHA256] = sha256,
-        [COLUMN_OUTCOME] = proof_texts[disk->proof],
+        [COLUMN_CHECKPOINT] = name, [COLUMN_DISK] = target,     [COLUMN_DIRTY] = dirty,
+        [COLUMN_SHA256] = sha256,   [COLUMN_OUTCOME] = outcome,
     };
 
     if (!name || !target)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
+    (void)snprintf(outcome, sizeof outcome, disk->by[0] ? "%s, by %s" : "%s",
+                   proof_texts[disk->proof], disk->by);
     if (disk->found)
         bf_size_text(disk->found->dirty_bytes, dirty);
     if (disk->found && disk->found->digested) {
@@ -133,6 +134,8 @@ static json_t *disk_to_json(const struct bf_verdict_disk *disk)
 
     if (disk->proof == BF_PROOF_NONE)
         (void)json_object_set_new(object, "reason", json_string(bf_code_name(disk->reason)));
+    if (disk->by[0])
+        (void)json_object_set_new(object, "by", json_string(disk->by));
     if (disk->why[0])
         (void)json_object_set_new(object, "detail", bf_text_to_json(disk->why));
     if (disk->found)

@@ -8,13 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool bf_uri_is_local(const char *uri)
-{
-    const char *host = strstr(uri, "://");
-
-    return host && host[3] == '/';
-}
-
 /* What is there */
 
 static int look(const struct bf_survey_request *request, struct bf_look *ret_look,

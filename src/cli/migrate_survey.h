@@ -24,7 +24,4 @@ int bf_survey(const struct bf_survey_request *request, struct bf_capture *ret_ca
 void bf_survey_print_plan(const struct bf_survey_request *request, const struct bf_capture *capture,
                           const char *folder);
 
-/** Is a connection of this URI one to this very host? */
-bool bf_uri_is_local(const char *uri);
-
 #endif

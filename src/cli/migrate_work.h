@@ -6,6 +6,7 @@
 #include "libvirt/migrate_options.h"
 #include "migrate_arrive.h"
 #include "migrate_capture.h"
+#include "migrate_helpers.h"
 
 struct bf_migrate_work {
     const struct bf_arguments *args;
@@ -19,7 +20,8 @@ struct bf_migrate_work {
     struct bf_capture capture;
     struct bf_virt_domain *arrived;
     struct bf_arrival arrival;
-    json_t *cleaned;
+    json_t *cleaned; /* NULL: by bitferry-source */
+    struct bf_helpers helpers;
 };
 
 /** libvirt's migration, followed to its end.  On failure the source is put in order, and what was

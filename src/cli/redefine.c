@@ -3,8 +3,8 @@
 #include "migrate_arrive.h"
 #include "migrate_bits.h"
 #include "migrate_report.h"
-#include "migrate_survey.h"
 #include "output.h"
+#include "uri_host.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* A libvirt domain: its QEMU through the bridge, or its images while it is shut off. */
 #include "libvirt/bridge.h"
 #include "libvirt/domain_checkpoints.h"
-#include "migrate_survey.h"
 #include "subject_build.h"
+#include "uri_host.h"
 
 #include <string.h>
 

@@ -185,7 +185,7 @@ static int begin(struct source_drive *drive, struct bf_error *err)
         drive->move->driver = NULL;
         return r;
     }
-    bf_move_set_phase(drive->move, drive->images ? "looking at the images" : "looking at QEMU");
+    bf_move_set_phase(drive->move, drive->images ? "looking at the images" : BF_PHASE_LOOKING);
     (void)uv_timer_start(&drive->tick, source_on_tick, TICK_MS, TICK_MS);
     if (drive->begun)
         source_pump(drive);

@@ -7,11 +7,16 @@ pid_of() {
     cat "/run/hosts/$1.pid" 2>/dev/null
 }
 
+# As its configuration has it
+dest_run_dir() {
+    "$BF_BUILD/bitferry-dest" --check-config | sed -n 's/^run_dir = //p'
+}
+
 answers() {
     case $1 in
     libvirtd) virsh -c qemu:///system version >/dev/null 2>&1 ;;
     bitferry-source) "$BF_BUILD/bitferry" list --socket /run/bitferry/source/control.sock >/dev/null 2>&1 ;;
-    bitferry-dest) "$BF_BUILD/bitferry" list --socket /run/bitferry/dest/control.sock >/dev/null 2>&1 ;;
+    bitferry-dest) "$BF_BUILD/bitferry" list --socket "$(dest_run_dir)/control.sock" >/dev/null 2>&1 ;;
     *)
         printf 'unknown daemon: %s\n' "$1" >&2
         exit 2

@@ -3,6 +3,7 @@ if(TARGET bf_libvirt)
   bf_integration_test(cli_redefine)
   bf_integration_test(hosts/migrate_shared TIMEOUT 600)
   bf_integration_test(hosts/migrate_copied TIMEOUT 600 UNSANITIZED)
+  bf_integration_test(hosts/migrate_told TIMEOUT 600 UNSANITIZED)
   bf_integration_test(hosts/migrate_fails TIMEOUT 600 UNSANITIZED)
 
   bf_integration_test(hosts/domain TIMEOUT 600 UNSANITIZED)

@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** A source's phase until it has seen what its machine has: not before that may it be migrated. */
+#define BF_PHASE_LOOKING "looking at QEMU"
+
 enum {
     BF_MOVE_ID_CHARS = 32, /* 128 random bits in hexadecimal: none can be guessed */
     BF_MOVE_HOOK_MAX_BYTES = 63,
