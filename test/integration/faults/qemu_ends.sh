@@ -1,9 +1,9 @@
 #!/bin/bash
 # A QEMU that ends in the middle of a move, at either side: nothing half-made is published, the reason is told,
-# and what takes over its socket is not touched (FAULTS.md, 16 to 18, 21, 42, 43).
+# and what takes over its socket is not touched (FAULTS.md, 16 to 19, 21, 42, 43).
 . "$(dirname "$0")/../dest/lib.sh"
 each source-killed source-quits-early source-quits-waiting source-killed-paused source-left source-left-examined \
-    dest-quits dest-killed-committed other-vm
+    dest-quits dest-killed-committed dest-killed-unread dest-reopened other-vm
 
 # failed SIDE REASON: that side says so
 failed() {
@@ -115,6 +115,40 @@ dest-killed-committed) # what was carried was never stored: the image shows it, 
     status=0
     "$BITFERRY" doctor "$image_dest" >"$scratch/doctor" 2>&1 || status=$?
     [ "$status" != 0 ] || die "doctor calls the image good: $(cat "$scratch/doctor")"
+    ;;
+dest-killed-unread) # its QEMU dies with the commit done and not read back: nobody says that it was carried
+    begin_move BITFERRY_FAIL_POINT=dest.commit_sent:stop
+    install
+    switch_over
+    wait_for 60 stopped dest
+    end_qemu dest KILL
+    kill -CONT "${daemon[dest]}"
+    failed dest DEST_QEMU_GONE
+    wait_for 60 ended source "$leaving" failed
+    for side in source dest; do
+        equal "" "$(for name in new old; do row "$side" "$name"; done | grep carried)" "what the $side says"
+    done
+    equal "" "$(stored_granules "$image_dest" new)$(stored_granules "$image_dest" old)" "usable bitmaps in the image"
+    end_qemu source
+    equal "stored: 1 2 3" "$(stored_granules "$image_source" old)" "the frozen bitmap in the source's image"
+    equal "stored: 5 6 7" "$(stored_granules "$image_source" new)" "the recording bitmap in the source's image"
+    ;;
+dest-reopened) # what was carried is stored, and opened by another QEMU, which is killed
+    begin_move
+    install
+    switch_over
+    settle "$BF_CASE"
+    end_qemu dest
+    equal "stored: 5 6 7 9" "$(stored_granules "$image_dest" new)" "the recording bitmap in the image"
+    equal "stored: 1 2 3" "$(stored_granules "$image_dest" old)" "the frozen bitmap in the image"
+    rm "$scratch"/dest.pipe.*
+    qemu dest -machine none
+    plain_disk dest vda "$image_dest" qcow2
+    guest_writes dest vda 30
+    end_qemu dest KILL
+    equal "" "$(stored_granules "$image_dest" new)$(stored_granules "$image_dest" old)" "usable bitmaps in the image"
+    fails_with 4 'Remedy: take a full backup' "$BITFERRY" doctor "$image_dest"
+    fails_with 4 'new +✗ full: BITMAP_INCONSISTENT' "$BITFERRY" doctor "$image_dest"
     ;;
 other-vm) # another VM at the socket: another QEMU, another UUID
     begin_move
