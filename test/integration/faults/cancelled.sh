@@ -2,7 +2,7 @@
 # The migration is cancelled or fails: the guest stays, so do its bitmaps, and nothing is left at either side
 # (FAULTS.md, 20, 26, 27).
 . "$(dirname "$0")/../dest/lib.sh"
-each before-installed installed paused twice failed postcopy
+each before-installed installed paused twice failed postcopy resumed
 
 # kept REASON: both gave up because of that
 kept() {
@@ -133,6 +133,25 @@ postcopy) # the guest runs there, but its memory will never come: it is lost, an
         "usable bitmaps in the destination's image"
     no_carriers || die "carriers are left"
     equal "" "$(ours source)" "temporaries at the source"
+    ;;
+resumed) # the destination has committed, and then somebody lets the guest go on at the source after all
+    begin_move BITFERRY_FAIL_POINT=dest.committed:stop
+    install
+    switch_over
+    wait_for 60 stopped dest
+    [ -n "$(bitmap dest vda new)" ] || die "nothing was published"
+    qmp dest stop
+    qmp source cont
+    wait_for 30 is running run_state source
+    kill -CONT "${daemon[dest]}"
+    wait_for 60 ended source "$leaving" failed
+    wait_for 60 ended dest "$arriving" failed
+    equal "" "$(bitmap dest vda new)$(bitmap dest vda old)" "final names at the destination"
+    clean dest
+    clean source
+    equal "1 2 3" "$(dirty_granules source vda old)" "the frozen bitmap of the source"
+    guest_writes source vda 60
+    stored "5 6 7 60"
     ;;
 esac
 ok "$BF_CASE"
