@@ -3,10 +3,9 @@
 #include "attach/child.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEADLINE_MS = 24 * 3600 * 1000 }; /* reading and proving the bitmaps of a very large disk */
 
@@ -20,15 +19,7 @@ static char *archive_path(const char *folder, const char *target)
 /* The commands `archive` and `restore` are what does it, with all their checks. */
 static int run(const char *const argv[], struct bf_error *err)
 {
-    char said_path[] = "/tmp/bitferry-said.XXXXXX";
-    BF_CLEANUP(bf_fd_closep) int fd = mkstemp(said_path);
-    int r;
-
-    if (fd < 0)
-        return bf_error_set_errno(err, errno, "cannot make a file in /tmp");
-    r = bf_child_run(argv, said_path, DEADLINE_MS, err);
-    (void)unlink(said_path);
-    return r;
+    return bf_child_ask(argv, DEADLINE_MS, NULL, err);
 }
 
 static void remove_archive(const char *path)

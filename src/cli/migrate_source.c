@@ -70,16 +70,8 @@ static void forget_all(struct cleaning *cleaning)
 static int remove_bitmap(const char *path, const char *name, struct bf_error *err)
 {
     const char *argv[] = {"qemu-img", "bitmap", "--remove", "-f", "qcow2", "--", path, name, NULL};
-    char log_path[] = "/tmp/bitferry-qemu-img.XXXXXX";
-    int fd = mkstemp(log_path);
-    int r;
 
-    if (fd < 0)
-        return bf_error_set(err, BF_E_IO, "cannot make a file in /tmp");
-    (void)close(fd);
-    r = bf_child_run(argv, log_path, QEMU_IMG_DEADLINE_MS, err);
-    (void)unlink(log_path);
-    return r;
+    return bf_child_ask(argv, QEMU_IMG_DEADLINE_MS, NULL, err);
 }
 
 static void leave_bitmap(struct cleaning *cleaning, const char *path, const char *name,

@@ -192,10 +192,10 @@ static int activate(struct source_drive *drive)
     BF_CLEANUP(bf_freep) const char **nodes = calloc(offer->nr_disks + 1U, sizeof *nodes);
     char path[SOURCE_PATH_BYTES];
     uint32_t nr_nodes = 0;
-    int r = nodes ? source_carriers_begin(drive, NULL) : -1;
+    int r;
 
-    if (r < 0)
-        return r;
+    if (!nodes)
+        return -1;
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
         if (may_touch(drive, i))
             nodes[nr_nodes++] = offer->disks[i].node;
@@ -207,6 +207,19 @@ static int activate(struct source_drive *drive)
     if (r == 0)
         source_op_began(drive);
     return r;
+}
+
+static void retire_in_qemu(struct source_drive *drive)
+{
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (source_carriers_begin(drive, &err) < 0) { /* the socket has no place */
+        bf_log(BF_LOG_WARNING, "move %s: removing the source's copies: %s", drive->move->id,
+               err.text);
+        source_answer(drive, BF_SOURCE_REFUSED);
+    } else if (activate(drive) < 0) {
+        source_doubt(drive);
+    }
 }
 
 /* --- what QEMU has brought by itself --- */
@@ -247,6 +260,6 @@ void source_retire(struct source_drive *drive)
     }
     if (!bf_qemu_live(drive->qemu))
         retire_next_stored(drive);
-    else if (activate(drive) < 0)
-        source_doubt(drive);
+    else
+        retire_in_qemu(drive);
 }

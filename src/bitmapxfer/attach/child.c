@@ -8,10 +8,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { EXIT_CANNOT_EXEC = 127 };
 
@@ -162,4 +164,28 @@ int bf_child_run(const char *const argv[], const char *log_path, uint64_t deadli
     int r = bf_child_start(argv, BF_CHILD_NO_FD, log_path, &child, err);
 
     return r < 0 ? r : bf_child_wait(&child, deadline_ms, err);
+}
+
+int bf_child_ask(const char *const argv[], uint64_t deadline_ms, int *ret_said_fd,
+                 struct bf_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    BF_CLEANUP(bf_freep) char *path = NULL;
+    BF_CLEANUP(bf_fd_closep) int fd = -1;
+    int r;
+
+    if (!folder || folder[0] != '/')
+        folder = "/tmp";
+    if (asprintf(&path, "%s/bitferry-said.XXXXXX", folder) < 0) {
+        path = NULL;
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory");
+    }
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return bf_error_set_errno(err, errno, "cannot make a file in %s", folder);
+    r = bf_child_run(argv, path, deadline_ms, err);
+    (void)unlink(path);
+    if (r == 0 && ret_said_fd)
+        *ret_said_fd = bf_steal_fd(&fd);
+    return r;
 }

@@ -4,20 +4,9 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEADLINE_MS = 60000 };
-
-static int run_qemu_img(const char *path, const char *said_path, struct bf_error *err)
-{
-    const char *argv[] = {"qemu-img", "info", "-U", "--backing-chain", "--output", "json",
-                          "--",       path,   NULL};
-
-    return bf_child_run(argv, said_path, DEADLINE_MS, err);
-}
 
 static int parse(int fd, const char *path, json_t **ret_chain, struct bf_error *err)
 {
@@ -38,13 +27,10 @@ static int parse(int fd, const char *path, json_t **ret_chain, struct bf_error *
 
 int bf_image_chain(const char *path, json_t **ret_chain, struct bf_error *err)
 {
-    char said_path[] = "/tmp/bitferry-qemu-img.XXXXXX";
-    BF_CLEANUP(bf_fd_closep) int fd = mkostemp(said_path, O_CLOEXEC);
-    int r;
+    const char *argv[] = {"qemu-img", "info", "-U", "--backing-chain", "--output", "json",
+                          "--",       path,   NULL};
+    BF_CLEANUP(bf_fd_closep) int fd = -1;
+    int r = bf_child_ask(argv, DEADLINE_MS, &fd, err);
 
-    if (fd < 0)
-        return bf_error_set_errno(err, errno, "cannot make a file in /tmp");
-    r = run_qemu_img(path, said_path, err);
-    (void)unlink(said_path);
     return r < 0 ? r : parse(fd, path, ret_chain, err);
 }

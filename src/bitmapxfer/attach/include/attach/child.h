@@ -37,6 +37,11 @@ void bf_child_kill(struct bf_child *child);
 int bf_child_run(const char *const argv[], const char *log_path, uint64_t deadline_ms,
                  struct bf_error *err);
 
+/** Start and wait; what it says goes to a file in $TMPDIR (or /tmp) that has no name afterwards.
+ *  Owns: the caller closes @ret_said_fd; NULL: not wanted.  Errors: also IO, with the folder. */
+int bf_child_ask(const char *const argv[], uint64_t deadline_ms, int *ret_said_fd,
+                 struct bf_error *err);
+
 /** The last line of @log_path that is not blank into @buf ("" if there is none). */
 void bf_child_last_words(const char *log_path, char *buf, size_t buf_bytes);
 
