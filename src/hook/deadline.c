@@ -17,6 +17,11 @@ int64_t deadline_after_ms(int timeout_ms)
     return now_ms() + timeout_ms;
 }
 
+bool deadline_is_over(int64_t deadline_ms)
+{
+    return now_ms() >= deadline_ms;
+}
+
 bool deadline_wait(int fd, short events, int64_t deadline_ms)
 {
     struct pollfd pollfd = {.fd = fd, .events = events};

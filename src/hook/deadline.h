@@ -8,6 +8,8 @@
 /** Milliseconds of the monotonic clock. */
 int64_t deadline_after_ms(int timeout_ms);
 
+bool deadline_is_over(int64_t deadline_ms);
+
 /** Is @fd ready for @events (poll(2)) before the deadline?  False: not in time, or an error. */
 bool deadline_wait(int fd, short events, int64_t deadline_ms);
 

@@ -16,7 +16,7 @@ told() {
 }
 
 a migrate --live --persistent --unsafe hooked qemu+tcp://host-b/system
-told B bitferry-dest 'migrate begin' || die "the destination was not told"
+wait_for 10 told B bitferry-dest 'migrate begin' || die "the destination was not told"
 wait_for 10 told A bitferry-source 'release end'
 [ "$(b dumpxml hooked | grep -c "<uuid>$uuid")" = 1 ] || die "the domain is another one at the destination"
 ok "bitferry-dest is told of a domain that comes, bitferry-source of one that has left"
