@@ -42,6 +42,12 @@ if(TARGET fuzz-rpc)
   target_link_libraries(fuzz-rpc PRIVATE bf_model PkgConfig::GNUTLS)
 endif()
 
+bf_fuzz_target(offer bf_drive)
+target_include_directories(replay-offer PRIVATE ${PROJECT_SOURCE_DIR}/src/bitmapxfer/drive)
+if(TARGET fuzz-offer)
+  target_link_libraries(fuzz-offer PRIVATE bf_nbd bf_carrier PkgConfig::UV)
+endif()
+
 bf_fuzz_target(hook bf_hook)
 if(TARGET fuzz-hook)
   target_link_libraries(fuzz-hook PRIVATE PkgConfig::LIBXML2)
