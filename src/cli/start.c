@@ -94,12 +94,15 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
     [OPT_HANDOVER] = {.name = "handover",
                       .placeholder = "KIND",
                       .kind = BF_ARGUMENT_TEXT,
-                      .help = "*tracker* where QEMU mirrors the disks, which *auto* is too; "
-                              "*freeze* where they are copied by other means: then what is written "
-                              "last travels while the machine is paused (*bitferry wait --for "
-                              "frozen*); *native* where QEMU brings the bitmaps by itself, into a "
-                              "QEMU that cannot be seen until the machine runs there, which *auto* "
-                              "is with --domain: then they are only judged on arrival"},
+                      .help =
+                          "*tracker* where QEMU mirrors the disks, which *auto* is too; "
+                          "*freeze* where they are copied by other means: then what is written "
+                          "last travels while the machine is paused (*bitferry wait --for "
+                          "frozen*); *native* where QEMU brings the bitmaps by itself, into a "
+                          "QEMU that cannot be seen until the machine runs there, which *auto* "
+                          "is with --domain: then they are only judged on arrival.  Where libvirt "
+                          "itself moves a domain only this can be done; the others are for a "
+                          "domain that an orchestrator moves with QEMU's own commands"},
     [OPT_NO_REPAIR] = {.name = "no-repair",
                        .help =
                            "do not mend the bitmaps here when a migration in which QEMU carried "

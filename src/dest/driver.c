@@ -126,14 +126,33 @@ static bool may_be_blind(const struct dest_drive *drive, Bitferry__Method method
     return drive->move->plan.domain && method == BITFERRY__METHOD__METHOD_NATIVE;
 }
 
+/* What has to be done before the guest runs cannot be done here: better now than after the time for
+ * it has passed. */
+static void refuse_hidden(struct dest_drive *drive, const Bitferry__Envelope *envelope)
+{
+    struct bf_word word = {.epoch = envelope->epoch, .step = BF_STEP_ABORT};
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (note_offer(drive, envelope, &err) == 0) {
+        drive->machine.reason = BF_DROP_ARRIVES_HIDDEN;
+        dest_say(drive, &word);
+        (void)bf_error_set(&err, BF_E_UNSUPPORTED, "%s: %s", bf_drop_name(BF_DROP_ARRIVES_HIDDEN),
+                           bf_drop_text(BF_DROP_ARRIVES_HIDDEN));
+    }
+    dest_end(drive, BF_MOVE_FAILED, &err);
+}
+
 void dest_begin(struct dest_drive *drive, const Bitferry__Envelope *envelope)
 {
     struct bf_error err = BF_ERROR_INIT;
     int r;
 
     if (!drive->images && !bf_qemu_live(drive->qemu) &&
-        !may_be_blind(drive, envelope->word->offer->method))
+        !may_be_blind(drive, envelope->word->offer->method)) {
+        if (bf_qemu_is_hidden(drive->qemu))
+            refuse_hidden(drive, envelope);
         return; /* it is said again */
+    }
     r = note_offer(drive, envelope, &err);
     if (r == 0)
         r = check_kind(drive, &err);

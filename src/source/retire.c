@@ -245,21 +245,27 @@ static void retire_native(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
         drive->offer.disks[i].mode = drive->disks[i].ready ? BF_MODE_STREAM : BF_MODE_SHARED;
-    if ((bf_qemu_live(drive->qemu) || must_hear_fates(drive)) &&
-        uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
+    if (bf_qemu_live(drive->qemu) && uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
         source_again(drive, source_retire);
     else
         source_forget_definitions(drive, retire_images);
 }
 
+/* Whoever moved the domain: QEMU is still there, as a rule. */
+static void retire_copies(struct source_drive *drive)
+{
+    if (bf_qemu_live(drive->qemu))
+        retire_in_qemu(drive);
+    else
+        retire_images(drive);
+}
+
 void source_retire(struct source_drive *drive)
 {
-    if (drive->offer.kind == BF_HANDOFF_NATIVE) {
+    if (must_hear_fates(drive) && uv_now(drive->loop) - drive->wish_ms < NATIVE_END_MS)
+        source_again(drive, source_retire);
+    else if (drive->offer.kind == BF_HANDOFF_NATIVE)
         retire_native(drive);
-        return;
-    }
-    if (!bf_qemu_live(drive->qemu))
-        retire_next_stored(drive);
     else
-        retire_in_qemu(drive);
+        source_forget_definitions(drive, retire_copies);
 }

@@ -73,7 +73,7 @@ static int check_arrived(struct domain_way *way, struct bf_error *err)
     int r = way->arriving ? bf_virt_domain_is_arriving(way->domain, &arriving, err) : 0;
 
     if (r == 0 && arriving)
-        return bf_error_set(err, BF_E_DEADLINE, "domain '%s' has not arrived yet",
+        return bf_error_set(err, BF_E_WORK_IN_PROGRESS, "domain '%s' has not arrived yet",
                             bf_virt_domain_name(way->domain));
     return r;
 }

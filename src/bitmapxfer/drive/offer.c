@@ -238,6 +238,7 @@ enum bf_code bf_drop_code(enum bf_drop drop)
     case BF_DROP_SIZE_MISMATCH:
         return BF_E_SIZE_MISMATCH;
     case BF_DROP_FORMAT_UNSUPPORTED:
+    case BF_DROP_ARRIVES_HIDDEN:
     case BF_DROP_NAME_RESERVED:
         return BF_E_UNSUPPORTED;
     case BF_DROP_DIGEST_MISMATCH:

@@ -328,6 +328,12 @@ bool bf_qemu_is_gone(const struct bf_qemu *qemu)
     return qemu->gone;
 }
 
+/* While the way is being opened, its error is the thread's. */
+bool bf_qemu_is_hidden(const struct bf_qemu *qemu)
+{
+    return !qemu->way_busy && !qemu->up && qemu->way_err.code == BF_E_WORK_IN_PROGRESS;
+}
+
 bool bf_qemu_was_up(const struct bf_qemu *qemu)
 {
     return qemu->was_up;

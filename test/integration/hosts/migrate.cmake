@@ -7,6 +7,7 @@ if(TARGET bf_libvirt)
   bf_integration_test(hosts/migrate_fails TIMEOUT 600 UNSANITIZED)
 
   bf_integration_test(hosts/domain TIMEOUT 600 UNSANITIZED)
+  bf_integration_test(hosts/orchestrated TIMEOUT 300 UNSANITIZED)
 
   add_executable(bridge-probe hosts/bridge_probe.c)
   target_link_libraries(bridge-probe PRIVATE bf_libvirt bf_qmp)

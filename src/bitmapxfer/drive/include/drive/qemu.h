@@ -61,6 +61,9 @@ struct bf_live_disk_wish *bf_qemu_disks(const struct bf_qemu *qemu, const struct
 struct bf_live *bf_qemu_live(const struct bf_qemu *qemu);
 struct bf_live_watch *bf_qemu_live_watch(const struct bf_qemu *qemu);
 bool bf_qemu_is_gone(const struct bf_qemu *qemu);
+
+/** Is it there, but hidden by the way until it has arrived? */
+bool bf_qemu_is_hidden(const struct bf_qemu *qemu);
 bool bf_qemu_was_up(const struct bf_qemu *qemu); /* ever, in this run */
 const char *bf_qemu_start(const struct bf_qemu *qemu);
 

@@ -21,7 +21,8 @@ struct bf_way_socket {
 };
 
 struct bf_way {
-    /** Errors: NOT_FOUND when this QEMU does not run, others when it cannot be reached now. */
+    /** Errors: NOT_FOUND when this QEMU does not run, WORK_IN_PROGRESS when it is hidden until it
+     * has arrived, others when it cannot be reached now. */
     int (*open)(void *ctx, struct bf_way_socket *ret_socket, struct bf_error *err);
     void (*close)(void *ctx); /* once for each open() that succeeded */
     void (*free)(void *ctx);  /* not while one of these runs */

@@ -60,7 +60,9 @@
     X(TOO_SLOW, "the link is too slow for the bitmap to arrive in time (pull_limit_s)")            \
     X(FOREIGN, "the other helper gives a reason that this version does not know")                  \
     X(CHAIN_RESIZED, "images of the chain differ in size, so their bitmaps cannot be united")      \
-    X(DISK_RESIZED, "the disk was resized during the move")
+    X(DISK_RESIZED, "the disk was resized during the move")                                        \
+    X(ARRIVES_HIDDEN, "libvirt itself moves the machine and shows nobody its QEMU until it has "   \
+                      "arrived: only the native hand-over can be done then (start --handover)")
 
 enum bf_drop {
 #define BF_ENUM(name, sentence) BF_DROP_##name,
