@@ -170,6 +170,9 @@ void source_closed_one(struct source_drive *drive);
 
 void source_say(struct source_drive *drive, const struct bf_word *word);
 void source_on_tick(uv_timer_t *timer);
+
+/** Call the destination, unless that is being done or is of no use any more. */
+void source_call(struct source_drive *drive);
 void source_hang_up(struct source_drive *drive);
 
 /** Certificates, once for the whole process, or @anew. */

@@ -82,6 +82,7 @@ void source_begin(struct source_drive *drive)
     }
     if (!drive->images)
         source_start_watch(drive);
+    source_call(drive);
     source_pump(drive);
 }
 

@@ -215,6 +215,12 @@ static void call(struct source_drive *drive)
         bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
 }
 
+void source_call(struct source_drive *drive)
+{
+    if (!drive->peer && (!is_lasting(drive->why.code) || drive->machine.state == BF_SOURCE_SEALED))
+        call(drive);
+}
+
 /* --- deadlines --- */
 
 static bool awaits_word(enum bf_source_state state)
@@ -285,8 +291,7 @@ void source_on_tick(uv_timer_t *timer)
 
     if (!drive->begun || drive->ended)
         return;
-    if (!drive->peer && (!is_lasting(drive->why.code) || drive->machine.state == BF_SOURCE_SEALED))
-        call(drive);
+    source_call(drive);
     source_show_mirrors(drive);
     if (drive->machine.state == BF_SOURCE_ENDED)
         source_pump(drive);

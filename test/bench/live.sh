@@ -9,7 +9,7 @@ export BF_BUILD=${BF_BUILD:-$here/../../build/release}
 
 usage() {
     cat <<'EOT'
-usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--ways WAY,...] [--json] [--lines FILE]
+usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--ways WAY,...] [--json] [--lines FILE] [--trace FOLDER]
 
   --rounds N       how often each is measured (default: 5)
   --bitmaps N,...  with how many bitmaps (default: 1,10,50)
@@ -21,10 +21,12 @@ usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--wa
   --quick          one round, one bitmap
   --json           print JSON instead of tables
   --lines FILE     keep a line of JSON for each move there
+  --trace FOLDER   keep there what the daemons say at log_level = debug: each change of state, each QMP command and
+                   how long it took, with the time of day; the bench's own moments too
 EOT
 }
 
-rounds=5 numbers=(1 10 50) links=(unix veth) json='' lines=''
+rounds=5 numbers=(1 10 50) links=(unix veth) json='' lines='' trace=''
 ways=(none bitferry lost bitferry-status native native-postcopy bitferry-idle native-idle)
 
 # list NAME TEXT PATTERN: split at commas, each of the pattern
@@ -63,6 +65,11 @@ while [ $# -gt 0 ]; do
     --json) json=1 ;;
     --lines)
         lines=$(realpath "${2:?}")
+        shift
+        ;;
+    --trace)
+        trace=$(realpath "${2:?}")
+        mkdir -p "$trace"
         shift
         ;;
     -h | --help)
@@ -136,6 +143,7 @@ for link in "${links[@]}"; do
     done
     end_qemu "$at"
     hosts_end
+    [ -z "$trace" ] || cat "$scratch"/{source,dest}-?.log "$scratch/moments" 2>/dev/null | sort >"$trace/$link.log"
 done
 
 machine=$(jq -nc --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \

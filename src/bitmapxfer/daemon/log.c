@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 2048 }; /* under PIPE_BUF: a pipe that is ready takes it without waiting */
@@ -31,15 +32,30 @@ static bool put(const char *line, size_t nr_bytes)
     return sent == (ssize_t)nr_bytes;
 }
 
+/* The journal has its own. */
+static void put_time(char *buf, size_t nr_bytes)
+{
+    struct timespec now;
+    struct tm local;
+    size_t at;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)localtime_r(&now.tv_sec, &local);
+    at = strftime(buf, nr_bytes, "%H:%M:%S", &local);
+    (void)snprintf(buf + at, nr_bytes - at, ".%06ld ", now.tv_nsec / 1000);
+}
+
 static void put_line(enum bf_log_level level, const char *text)
 {
     char line[LINE_MAX_BYTES];
-    char priority[8] = "";
+    char prefix[32] = "";
     int length;
 
     if (sink.journal)
-        (void)snprintf(priority, sizeof priority, "<%d>", (int)level);
-    length = snprintf(line, sizeof line - 1, "%s%s: %s", priority, sink.program, text);
+        (void)snprintf(prefix, sizeof prefix, "<%d>", (int)level);
+    else if (sink.most == BF_LOG_DEBUG)
+        put_time(prefix, sizeof prefix);
+    length = snprintf(line, sizeof line - 1, "%s%s: %s", prefix, sink.program, text);
     if (length >= (int)sizeof line - 1)
         length = (int)sizeof line - 2;
     for (int i = 0; i < length; i++) {

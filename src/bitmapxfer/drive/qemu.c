@@ -167,6 +167,14 @@ static void on_closed(void *ctx, const struct bf_error *err)
     lose(ctx);
 }
 
+static void on_answered(void *ctx, const char *command, uint64_t took_us)
+{
+    const struct bf_qemu *qemu = ctx;
+
+    bf_log(BF_LOG_DEBUG, "move %s: QEMU: %s: %u.%03u ms", qemu->tag, command,
+           (unsigned)(took_us / 1000), (unsigned)(took_us % 1000));
+}
+
 static void open_session(struct bf_qemu *qemu)
 {
     struct bf_live_target target = {.socket_path =
@@ -174,7 +182,8 @@ static void open_session(struct bf_qemu *qemu)
                                     .uuid = qemu->uuid,
                                     .start = qemu->way_open ? "" : qemu->start,
                                     .tag = qemu->tag};
-    struct bf_live_handlers handlers = {.ready = on_ready, .closed = on_closed, .ctx = qemu};
+    struct bf_live_handlers handlers = {
+        .ready = on_ready, .closed = on_closed, .ctx = qemu, .answered = on_answered};
     struct bf_error err = BF_ERROR_INIT;
 
     if (bf_live_open(qemu->loop, &target, qemu->way_open ? WAY_DEADLINE_MS : CONNECT_DEADLINE_MS,

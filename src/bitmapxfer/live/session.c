@@ -140,6 +140,14 @@ static void on_closed(void *ctx, const struct bf_error *err)
         live->handlers.closed(live->handlers.ctx, err);
 }
 
+static void on_answered(void *ctx, const char *command, uint64_t took_us)
+{
+    struct bf_live *live = ctx;
+
+    if (!live->closing && live->handlers.answered)
+        live->handlers.answered(live->handlers.ctx, command, took_us);
+}
+
 /* Opening and closing */
 
 static int connect_socket(const char *path, struct bf_error *err)
@@ -185,7 +193,7 @@ int bf_live_open(uv_loop_t *loop, const struct bf_live_target *target, uint64_t 
                  const struct bf_live_handlers *handlers, struct bf_live **ret_live,
                  struct bf_error *err)
 {
-    struct bf_qmp_handlers below = {on_ready, on_event, on_closed, NULL};
+    struct bf_qmp_handlers below = {on_ready, on_event, on_closed, NULL, on_answered};
     BF_CLEANUP(bf_freep) struct bf_live *live = NULL;
     int fd;
     int r;

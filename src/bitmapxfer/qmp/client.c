@@ -177,6 +177,7 @@ int bf_qmp_send_now(struct bf_qmp *qmp, const char *name, json_t *arguments, uin
     }
     uv_update_time(qmp->loop); /* the caller may have worked for long since the loop looked */
     command->deadline_ms = deadline_ms;
+    command->sent_ns = uv_hrtime();
     command->expires_ms = expiry_ms(qmp, deadline_ms);
     command->reply = reply;
     command->ctx = ctx;

@@ -95,6 +95,9 @@ static int take_answer(struct bf_qmp *qmp, const struct bf_qmp_message *message,
     if (!command)
         return bf_error_set(err, BF_E_PROTOCOL, "QEMU answered a command that was not sent (id %s)",
                             message->id);
+    if (qmp->handlers.answered)
+        qmp->handlers.answered(qmp->handlers.ctx, command->name,
+                               (uv_hrtime() - command->sent_ns) / 1000);
     if (!command->expired && command->reply)
         answer(command, message);
     return 0;

@@ -18,6 +18,7 @@ struct bf_qmp_command {
     char id[BF_QMP_ID_MAX];
     uint64_t expires_ms; /* on the caller's clock; UINT64_MAX: never */
     uint64_t deadline_ms;
+    uint64_t sent_ns; /* by uv_hrtime() */
     bool expired;
     bf_qmp_reply_fn reply;
     void *ctx;

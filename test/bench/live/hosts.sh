@@ -75,7 +75,7 @@ host_configure() {
     mkdir -p "$scratch/carriers"
     {
         printf '%s\n' "[$1]" "state_dir = $scratch/$1-$2.state" "run_dir = $scratch/$1-$2.run" \
-            "carrier_dir = $scratch/carriers" "address = ${address[$2]}" "port = ${port_of[$2]}"
+            "carrier_dir = $scratch/carriers" ${trace:+"log_level = debug"} "address = ${address[$2]}" "port = ${port_of[$2]}"
         if [ "$link" = unix ]; then
             printf 'plain_on_loopback = yes\n'
         else

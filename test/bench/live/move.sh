@@ -255,6 +255,7 @@ bench_move() {
     if [[ $way = bitferry* ]]; then
         await_installed
         now_us installed_us
+        note_moments
         served=$(server_peak)
     fi
     now_us paused_us
@@ -297,6 +298,17 @@ boot_again() {
     end_qemu "$from" KILL
     qemu-img create -q -f qcow2 "$scratch/$from.qcow2" "$disk"
     begin_guest "$from" "$scratch/$from.qcow2"
+}
+
+# moment US WHAT: a line as those of the daemons
+moment() {
+    printf '%(%H:%M:%S)T.%06d bench: %s\n' "$(($1 / 1000000))" "$(($1 % 1000000))" "$2"
+}
+
+note_moments() {
+    [ -n "$trace" ] || return 0
+    moment "$ready_us" "the mirror is ready, round $round" >>"$scratch/moments"
+    moment "$installed_us" installed >>"$scratch/moments"
 }
 
 note_move() {

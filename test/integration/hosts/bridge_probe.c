@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     BF_CLEANUP(bf_virt_domain_freep) struct bf_virt_domain *domain = NULL;
     BF_CLEANUP(bf_virt_bridge_closep) struct bf_virt_bridge *bridge = NULL;
     struct probe probe = {.qmp = NULL};
-    struct bf_qmp_handlers handlers = {on_ready, on_event, on_closed, &probe};
+    struct bf_qmp_handlers handlers = {on_ready, on_event, on_closed, &probe, NULL};
     struct bf_error err = BF_ERROR_INIT;
     uv_loop_t loop;
 

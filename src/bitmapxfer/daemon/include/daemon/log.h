@@ -1,5 +1,6 @@
 /** The daemon's log: one line an event on the standard error, which systemd puts into the journal.
  *
+ * At BF_LOG_DEBUG a line begins with the time of day, to the microsecond, unless systemd adds it.
  * A line that cannot be written at once (the disk is full, the journal is stuck) is lost and
  * counted, and the number is told with the next one: the loop never waits for its log.
  */

@@ -40,6 +40,8 @@ struct bf_qmp_handlers {
     /** The connection ended after it was ready; not called after bf_qmp_close(). */
     void (*closed)(void *ctx, const struct bf_error *err);
     void *ctx;
+    /** For a log: @command was answered, well or not, after so many microseconds. */
+    void (*answered)(void *ctx, const char *command, uint64_t took_us);
 };
 
 struct bf_qmp_version {
