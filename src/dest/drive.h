@@ -5,8 +5,8 @@
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
  *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
  *     images.h   all of it for a machine that is shut off
- *     place.c, modes.c, below.c, arm.c, pull.c, load.c, inspect.c, native.c, publish.c, clean.c
- * what a wish wants
+ *     place.c, modes.c, below.c, arm.c, pull.c, early.c, load.c, inspect.c, native.c, publish.c,
+ * clean.c what a wish wants
  */
 #ifndef DEST_DRIVE_H
 #define DEST_DRIVE_H
@@ -72,6 +72,9 @@ struct dest_drive {
     uint32_t op_ticket;
     struct bf_live_op *op; /* it can be stopped by this; or NULL */
     struct bf_fetch *fetch;
+    uint8_t *early;       /* early.c: per bitmap, or disk, of the round */
+    bool early_busy;      /* one of them is being loaded; then op is that */
+    bool early_lost;      /* QEMU has not answered: what is there is to be looked at */
     json_t *exports_seen; /* ARM: of QEMU's NBD server */
     uint32_t cursor;      /* how far a wish of many steps is */
     uint8_t *drops;       /* of the wish, one per bitmap */
@@ -243,6 +246,23 @@ void dest_prove_natives(struct dest_drive *drive, void (*next)(struct dest_drive
 void dest_pull(struct dest_drive *drive);
 void dest_clean(struct dest_drive *drive); /* CLEAN and UNDO */
 void dest_stop_pull(struct dest_drive *drive);
+
+/* --- pull.c, early.c, load.c among themselves --- */
+
+/** The fetch or a load beside it has come to its end: when both have, so has the wish. */
+void dest_pull_settle(struct dest_drive *drive);
+
+/** This one is there, and right: load it as soon as QEMU has the one before. */
+void dest_early_pulled(struct dest_drive *drive, uint32_t index);
+
+/** It was tried, at least: LOAD proves it. */
+bool dest_early_was_loaded(const struct dest_drive *drive, uint32_t index);
+void dest_early_forget(struct dest_drive *drive);
+size_t dest_nr_early(const struct dest_drive *drive);
+
+/** Errors: as of bf_live_load(). */
+int dest_load_item(struct dest_drive *drive, uint32_t index, bf_live_done_fn done);
+void dest_report_load(struct dest_drive *drive, const struct bf_error *err);
 
 /* --- small things that several of them need --- */
 

@@ -64,7 +64,9 @@ static int init_machine(struct dest_drive *drive, uint32_t epoch, struct bf_erro
     drive->drops = calloc(offer->nr_bitmaps + 1U, 1);
     drive->found.bitmaps = calloc(offer->nr_bitmaps + 1U, 1);
     drive->proven = calloc(offer->nr_bitmaps + 1U, sizeof *drive->proven);
-    if (!drive->drops || !drive->found.bitmaps || !drive->proven || !forget_nodes(offer))
+    drive->early = calloc(dest_nr_early(drive) + 1, 1);
+    if (!drive->drops || !drive->found.bitmaps || !drive->proven || !drive->early ||
+        !forget_nodes(offer))
         return no_memory(err);
     if (drive->ledger.has_record)
         r = bf_dest_resume(&drive->machine, offer->states, offer->nr_bitmaps, &drive->ledger.record,
@@ -180,6 +182,7 @@ static void release(struct dest_drive *drive)
     free(drive->drops);
     free(drive->found.bitmaps);
     free(drive->proven);
+    free(drive->early);
     free(drive->source_name);
     dest_images_free(drive->images);
     if (drive->closed)

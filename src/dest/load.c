@@ -25,6 +25,13 @@ static bool is_to_load(const struct dest_drive *drive, uint32_t index)
     return dest_wants(drive, index) && written(drive, index)->known;
 }
 
+/* Whatever was loaded early is no less in doubt. */
+static void doubt(struct dest_drive *drive)
+{
+    dest_early_forget(drive);
+    dest_doubt(drive);
+}
+
 /* --- proof --- */
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -36,7 +43,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     if (!dest_op_ended(drive))
         return;
     if (err) {
-        dest_doubt(drive);
+        doubt(drive);
         return;
     }
     for (uint32_t i = 0; i < dest_nr_items(drive) && at < nr_measures; i++) {
@@ -74,12 +81,18 @@ static void prove(struct dest_drive *drive)
     if (r == 0)
         dest_op_began(drive);
     else
-        dest_doubt(drive);
+        doubt(drive);
 }
 
 /* --- one after the other --- */
 
 static void load_next(struct dest_drive *drive);
+
+void dest_report_load(struct dest_drive *drive, const struct bf_error *err)
+{
+    bf_log(BF_LOG_WARNING, "move %s: loading: %s", drive->move->id, err->text);
+    bf_carrier_denied(drive->config, drive->move, err);
+}
 
 static void on_loaded(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
@@ -87,19 +100,17 @@ static void on_loaded(void *ctx, enum bf_live_end end, const struct bf_error *er
 
     if (!dest_op_ended(drive))
         return;
-    if (end != BF_LIVE_DONE) {
-        bf_log(BF_LOG_WARNING, "move %s: loading: %s", drive->move->id, err->text);
-        bf_carrier_denied(drive->config, drive->move, err);
-    }
+    if (end != BF_LIVE_DONE)
+        dest_report_load(drive, err);
     if (end == BF_LIVE_UNKNOWN) {
-        dest_doubt(drive);
+        doubt(drive);
         return;
     }
     drive->cursor++; /* what QEMU refused is not found when it is proven */
     load_next(drive);
 }
 
-static int load_one(struct dest_drive *drive, uint32_t index)
+int dest_load_item(struct dest_drive *drive, uint32_t index, bf_live_done_fn done)
 {
     char path[BF_CARRIER_PATH_MAX + 1];
     char name[BF_TEMPORARY_NAME_MAX + 1];
@@ -117,24 +128,28 @@ static int load_one(struct dest_drive *drive, uint32_t index)
         .nr_items = 1,
     };
 
-    return bf_live_load(bf_qemu_live(drive->qemu), &load, BF_QEMU_SPILL_MS, on_loaded, drive,
-                        &drive->op, NULL);
+    return bf_live_load(bf_qemu_live(drive->qemu), &load, BF_QEMU_SPILL_MS, done, drive, &drive->op,
+                        NULL);
 }
 
 static void load_next(struct dest_drive *drive)
 {
-    while (drive->cursor < dest_nr_items(drive) && !is_to_load(drive, drive->cursor))
+    while (drive->cursor < dest_nr_items(drive) &&
+           (!is_to_load(drive, drive->cursor) || dest_early_was_loaded(drive, drive->cursor)))
         drive->cursor++;
     if (drive->cursor == dest_nr_items(drive))
         prove(drive);
-    else if (bf_qemu_live(drive->qemu) && load_one(drive, drive->cursor) == 0)
+    else if (bf_qemu_live(drive->qemu) && dest_load_item(drive, drive->cursor, on_loaded) == 0)
         dest_op_began(drive);
     else
-        dest_doubt(drive);
+        doubt(drive);
 }
 
 void dest_load(struct dest_drive *drive)
 {
     bf_fail_point("dest.pulled");
-    load_next(drive);
+    if (drive->early_lost)
+        doubt(drive);
+    else
+        load_next(drive);
 }

@@ -51,22 +51,31 @@ static enum bf_drop reason_of(const struct bf_fetch_item *item)
     return item->failed == BF_E_DIGEST_MISMATCH ? BF_DROP_DIGEST_MISMATCH : BF_DROP_PULL_FAILED;
 }
 
-static void on_fetched(void *ctx, struct bf_fetch_item *items, uint32_t nr_items)
+void dest_pull_settle(struct dest_drive *drive)
+{
+    if (!drive->fetch && !drive->early_busy && dest_op_ended(drive))
+        dest_answer(drive, BF_DEST_DONE);
+}
+
+static void on_item(void *ctx, const struct bf_fetch_item *item)
+{
+    struct dest_drive *drive = ctx;
+    struct bf_known *known = written(drive, item->index);
+
+    known->known = item->failed == BF_E_NONE;
+    known->summary = item->written;
+    if (known->known)
+        dest_early_pulled(drive, item->index);
+    else
+        dest_drop_item(drive, item->index, reason_of(item));
+}
+
+static void on_fetched(void *ctx)
 {
     struct dest_drive *drive = ctx;
 
     drive->fetch = NULL;
-    if (!dest_op_ended(drive))
-        return;
-    for (uint32_t i = 0; i < nr_items; i++) {
-        struct bf_known *known = written(drive, items[i].index);
-
-        known->known = items[i].failed == BF_E_NONE;
-        known->summary = items[i].written;
-        if (items[i].failed != BF_E_NONE)
-            dest_drop_item(drive, items[i].index, reason_of(&items[i]));
-    }
-    dest_answer(drive, BF_DEST_DONE);
+    dest_pull_settle(drive);
 }
 
 static bool fill_item(const struct dest_drive *drive, uint32_t index, struct bf_fetch_item *item)
@@ -116,11 +125,13 @@ void dest_pull(struct dest_drive *drive)
     struct bf_fetch_item *items = calloc(dest_nr_items(drive) + 1U, sizeof *items);
     struct bf_fetch_patience patience = {drive->config->pull_timeout_s * 1000,
                                          drive->config->pull_limit_s * 1000};
+    struct bf_fetch_handlers handlers = {on_progress, on_item, on_fetched, drive};
     struct bf_error err = BF_ERROR_INIT;
     uint32_t nr_items = items ? fill_items(drive, items) : 0;
     int r;
 
     bf_fail_point("dest.fetching");
+    dest_early_forget(drive);
     if (!items) {
         dest_answer(drive, BF_DEST_REFUSED);
         return;
@@ -137,7 +148,7 @@ void dest_pull(struct dest_drive *drive)
         bf_fetch_items_free(items, nr_items);
     else
         r = bf_fetch_start(drive->loop, drive->exports.uri, dest_settings(), &patience, items,
-                           nr_items, on_progress, on_fetched, drive, &drive->fetch, &err);
+                           nr_items, &handlers, &drive->fetch, &err);
     if (r == 0) {
         dest_op_began(drive);
         return;

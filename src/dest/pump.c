@@ -175,7 +175,7 @@ static void make_way(struct dest_drive *drive)
         dest_images_stop(drive->images);
     if (drive->fetch) {
         dest_stop_pull(drive);
-        (void)dest_op_ended(drive);
+        dest_pull_settle(drive);
     }
 }
 

@@ -28,9 +28,7 @@ struct bf_fetch {
     uint64_t data_bytes; /* without holes, with those of earlier tries */
     uint64_t begun_ms;   /* the first try */
     bool cancelled;
-    void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total);
-    bf_fetch_fn done;
-    void *ctx;
+    struct bf_fetch_handlers handlers;
 };
 
 void bf_fetch_items_free(struct bf_fetch_item *items, uint32_t nr_items)
@@ -78,8 +76,8 @@ static int take(struct bf_fetch *fetch, const uint8_t *bytes, uint64_t nr_bytes,
 {
     int r = bf_intake_feed(&fetch->intake, bytes, nr_bytes, err);
 
-    fetch->progress(fetch->ctx, item_of(fetch)->index, fetch->intake.done_bytes,
-                    fetch->intake.total_bytes);
+    fetch->handlers.progress(fetch->handlers.ctx, item_of(fetch)->index, fetch->intake.done_bytes,
+                             fetch->intake.total_bytes);
     return r;
 }
 
@@ -190,32 +188,38 @@ static void start_item(struct bf_fetch *fetch)
         (void)uv_timer_start(&fetch->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-static void next_item(struct bf_fetch *fetch)
+static void begin_item(struct bf_fetch *fetch)
 {
     fetch->tries = 0;
     fetch->data_bytes = 0;
     fetch->begun_ms = uv_now(fetch->loop);
+    start_item(fetch);
+}
+
+static void next_item(struct bf_fetch *fetch)
+{
+    const struct bf_fetch_handlers handlers = fetch->handlers;
+    const struct bf_fetch_item *ended = item_of(fetch);
+
     if (++fetch->at < fetch->nr_items) {
-        start_item(fetch);
+        begin_item(fetch);
+        handlers.item(handlers.ctx, ended);
         return;
     }
-    fetch->done(fetch->ctx, fetch->items, fetch->nr_items);
+    handlers.item(handlers.ctx, ended);
+    handlers.done(handlers.ctx);
     release(fetch);
 }
 
 static void on_start(uv_timer_t *timer)
 {
-    struct bf_fetch *fetch = timer->data;
-
-    fetch->at = UINT32_MAX; /* next_item() begins with 0 */
-    next_item(fetch);
+    begin_item(timer->data);
 }
 
 int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settings *settings,
                    const struct bf_fetch_patience *patience, struct bf_fetch_item *items,
-                   uint32_t nr_items,
-                   void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
-                   bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err)
+                   uint32_t nr_items, const struct bf_fetch_handlers *handlers,
+                   struct bf_fetch **ret_fetch, struct bf_error *err)
 {
     struct bf_fetch *fetch = calloc(1, sizeof *fetch);
     char *uri_copy = strdup(uri);
@@ -233,9 +237,7 @@ int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settin
                                .items = items,
                                .nr_items = nr_items,
                                .intake.fd = -1,
-                               .progress = progress,
-                               .done = done,
-                               .ctx = ctx};
+                               .handlers = *handlers};
     (void)uv_timer_init(loop, &fetch->timer);
     fetch->timer.data = fetch;
     (void)uv_timer_start(&fetch->timer, on_start, 0, 0);

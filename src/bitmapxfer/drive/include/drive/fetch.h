@@ -36,17 +36,22 @@ struct bf_fetch_patience {
 
 struct bf_fetch;
 
-typedef void (*bf_fetch_fn)(void *ctx, struct bf_fetch_item *items, uint32_t nr_items);
+struct bf_fetch_handlers {
+    void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total);
+    /** This one has its results, good or bad; the next one is begun already.  @item is borrowed. */
+    void (*item)(void *ctx, const struct bf_fetch_item *item);
+    void (*done)(void *ctx); /* all have */
+    void *ctx;
+};
 
-/** Fetch all, one after the other; takes over @items, strings included, and lends them to @done.
- *  @settings must live as long.  Errors: NO_MEMORY; @items is freed then too. */
+/** Fetch all, one after the other; takes over @items, strings included.  @settings must live as
+ *  long, @handlers is copied.  Errors: NO_MEMORY; @items is freed then too. */
 int bf_fetch_start(uv_loop_t *loop, const char *uri, const struct bf_peer_settings *settings,
                    const struct bf_fetch_patience *patience, struct bf_fetch_item *items,
-                   uint32_t nr_items,
-                   void (*progress)(void *ctx, uint32_t index, uint64_t done, uint64_t total),
-                   bf_fetch_fn done, void *ctx, struct bf_fetch **ret_fetch, struct bf_error *err);
+                   uint32_t nr_items, const struct bf_fetch_handlers *handlers,
+                   struct bf_fetch **ret_fetch, struct bf_error *err);
 
-/** @done is not called; freed by the loop. */
+/** No handler is called any more, and none of them may call this; freed by the loop. */
 void bf_fetch_cancel(struct bf_fetch *fetch);
 
 void bf_fetch_items_free(struct bf_fetch_item *items, uint32_t nr_items);
