@@ -50,11 +50,17 @@ static char *default_disk_name(const char *path, bool carrier)
     return strdup(name);
 }
 
+static const struct bf_served_file *nth_file(const struct bf_config *config, size_t index)
+{
+    return index < config->nr_files ? &config->files[index]
+                                    : &config->late[index - config->nr_files];
+}
+
 static int check_unique(const struct bf_config *config, const struct bf_served_file *file,
                         struct bf_error *err)
 {
-    for (size_t i = 0; i < config->nr_files; i++) {
-        const struct bf_served_file *other = &config->files[i];
+    for (size_t i = 0; i < config->nr_files + config->nr_late; i++) {
+        const struct bf_served_file *other = nth_file(config, i);
         if (strcmp(other->disk, file->disk) == 0)
             return bf_error_set(err, BF_E_EXISTS,
                                 "two disks are named '%s' (%s and %s): name one of them otherwise "
@@ -64,8 +70,9 @@ static int check_unique(const struct bf_config *config, const struct bf_served_f
     return 0;
 }
 
-/* Takes @file's strings over, on failure too. */
-static int add_file(struct bf_config *config, struct bf_served_file file, struct bf_error *err)
+/* To one of the two lists of @config.  Takes @file's strings over, on failure too. */
+static int add_to(struct bf_config *config, struct bf_served_file **list, size_t *nr_list,
+                  struct bf_served_file file, struct bf_error *err)
 {
     struct bf_served_file *files;
     int ret = 0;
@@ -76,31 +83,52 @@ static int add_file(struct bf_config *config, struct bf_served_file file, struct
         ret = check_unique(config, &file, err);
     if (ret < 0)
         goto out;
-    files = realloc(config->files, (config->nr_files + 1) * sizeof *files);
+    files = realloc(*list, (*nr_list + 1) * sizeof *files);
     if (!files) {
         ret = no_memory(err);
         goto out;
     }
-    config->files = files;
-    files[config->nr_files++] = file;
+    *list = files;
+    files[(*nr_list)++] = file;
     return 0;
 out:
     release_file(&file);
     return ret;
 }
 
-/* [NAME=]FILE.  A name has no '/', so "./a=b.qcow2" is a path. */
-static int set_file(struct bf_config *config, const char *value, bool carrier, struct bf_error *err)
+static int add_file(struct bf_config *config, struct bf_served_file file, struct bf_error *err)
 {
-    struct bf_served_file file = {0};
+    return add_to(config, &config->files, &config->nr_files, file, err);
+}
+
+/* [NAME=]FILE.  A name has no '/', so "./a=b.qcow2" is a path. */
+static int parse_file(const char *value, bool carrier, struct bf_served_file *ret_file,
+                      struct bf_error *err)
+{
     size_t name_length = strcspn(value, "=/");
     const char *path = value[name_length] == '=' ? value + name_length + 1 : value;
 
     if (*path == '\0' || path == value + 1)
         return bf_error_set(err, BF_E_USAGE, "'%s' is not of the form [NAME=]FILE", value);
-    file.disk = path > value ? strndup(value, name_length) : default_disk_name(path, carrier);
-    file.path = nbdkit_absolute_path(path);
-    return add_file(config, file, err);
+    ret_file->disk = path > value ? strndup(value, name_length) : default_disk_name(path, carrier);
+    ret_file->path = nbdkit_absolute_path(path);
+    return 0;
+}
+
+static int set_file(struct bf_config *config, const char *value, bool carrier, struct bf_error *err)
+{
+    struct bf_served_file file = {0};
+    int ret = parse_file(value, carrier, &file, err);
+
+    return ret < 0 ? ret : add_file(config, file, err);
+}
+
+static int set_late(struct bf_config *config, const char *value, struct bf_error *err)
+{
+    struct bf_served_file file = {0};
+    int ret = parse_file(value, true, &file, err);
+
+    return ret < 0 ? ret : add_to(config, &config->late, &config->nr_late, file, err);
 }
 
 static int is_carrier(const struct dirent *entry)
@@ -197,6 +225,8 @@ int bf_config_set(struct bf_config *config, const char *key, const char *value,
         return set_file(config, value, false, err);
     if (strcmp(key, "carrier") == 0)
         return set_file(config, value, true, err);
+    if (strcmp(key, "late") == 0)
+        return set_late(config, value, err);
     if (strcmp(key, "dir") == 0)
         return set_folder(config, value, err);
     if (strcmp(key, "bitmap") == 0)
@@ -205,7 +235,7 @@ int bf_config_set(struct bf_config *config, const char *key, const char *value,
         return set_token(config, value, err);
     return bf_error_set(
         err, BF_E_USAGE,
-        "unknown parameter '%s': there are image=, carrier=, dir=, bitmap= and token=", key);
+        "unknown parameter '%s': there are image=, carrier=, late=, dir=, bitmap= and token=", key);
 }
 
 /* The time that it takes tells nothing of the token but its length. */
@@ -227,6 +257,9 @@ void bf_config_release(struct bf_config *config)
 {
     for (size_t i = 0; i < config->nr_files; i++)
         release_file(&config->files[i]);
+    for (size_t i = 0; i < config->nr_late; i++)
+        release_file(&config->late[i]);
+    free(config->late);
     for (size_t i = 0; i < config->nr_bitmaps; i++)
         free(config->bitmaps[i]);
     free(config->files);

@@ -14,6 +14,8 @@ struct bf_served_file {
 struct bf_config {
     struct bf_served_file *files;
     size_t nr_files;
+    struct bf_served_file *late; /* these may come later: late.h */
+    size_t nr_late;
     char **bitmaps; /* serve only these; none given: all */
     size_t nr_bitmaps;
     char *token; /* every export name begins with it and a '/'; NULL: none does */

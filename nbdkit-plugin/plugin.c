@@ -3,6 +3,7 @@
 #include "catalog/json.h"
 #include "config.h"
 #include "export.h"
+#include "late.h"
 #include "listing.h"
 #include "store.h"
 
@@ -16,10 +17,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+enum { LATE_POLL_NS = 500000 };
+
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 static struct bf_config config;
 static struct bf_store store;
+static struct bf_late late;
 
 /* nbdkit sends EINVAL for an errno that the NBD protocol does not have, so there are but two. */
 static int say(const struct bf_error *err)
@@ -31,6 +35,7 @@ static int say(const struct bf_error *err)
 
 static void plugin_unload(void)
 {
+    bf_late_release(&late);
     bf_store_release(&store);
     bf_config_release(&config);
 }
@@ -62,7 +67,9 @@ static int plugin_get_ready(void)
     struct bf_error err = BF_ERROR_INIT;
 
     end_with_parent();
-    return bf_store_open(&store, &config, &err) < 0 ? say(&err) : 0;
+    if (bf_late_init(&late, &config, &err) < 0 || bf_store_open(&store, &config, &err) < 0)
+        return say(&err);
+    return 0;
 }
 
 static void plugin_dump(void)
@@ -92,6 +99,20 @@ static int plugin_list_exports(int readonly, int is_tls, struct nbdkit_exports *
     return ret < 0 ? -1 : 0; /* nbdkit_add_export() has said why */
 }
 
+/* Ended by the client's going, and by nbdkit's end. */
+static int pause_a_little(void)
+{
+    return nbdkit_nanosleep(0, LATE_POLL_NS);
+}
+
+static int open_export(const char *name, struct bf_export **ret_export, struct bf_error *err)
+{
+    struct bf_store *from = NULL;
+    int ret = bf_late_find(&late, name, pause_a_little, &from, err);
+
+    return ret < 0 ? ret : bf_export_open(from ? from : &store, name, ret_export, err);
+}
+
 static void *plugin_open(int readonly)
 {
     struct bf_error err = BF_ERROR_INIT;
@@ -104,7 +125,7 @@ static void *plugin_open(int readonly)
     name = bf_config_behind_token(&config, name);
     if (!name)
         (void)bf_error_set(&err, BF_E_PERMISSION, "no token in the name of the export");
-    if (!name || bf_export_open(&store, name, &export, &err) < 0)
+    if (!name || open_export(name, &export, &err) < 0)
         (void)say(&err);
     return export;
 }
@@ -207,6 +228,7 @@ static struct nbdkit_plugin plugin = {
     .config_help = "[image=][NAME=]FILE  A qcow2 image; NAME (default: the file name without\n"
                    "                     .qcow2) is the disk in the export names.  Repeatable.\n"
                    "carrier=[NAME=]FILE  The same; default: the file name without .carrier.qcow2.\n"
+                   "late=NAME=FILE       A carrier that may come later: its clients wait.\n"
                    "dir=FOLDER           Every *.carrier.qcow2 in it, or every *.qcow2.\n"
                    "bitmap=NAME          Serve only the bitmaps of this name.  Repeatable.\n"
                    "token=+FILE          Only for clients that know what is in FILE: every export\n"

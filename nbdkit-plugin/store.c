@@ -74,10 +74,10 @@ int bf_store_open(struct bf_store *store, const struct bf_config *config, struct
     int ret;
 
     *store = (struct bf_store){.lock = PTHREAD_MUTEX_INITIALIZER};
-    if (config->nr_files == 0)
+    if (config->nr_files + config->nr_late == 0)
         return bf_error_set(err, BF_E_USAGE,
                             "nothing to serve: give image=FILE, carrier=FILE or dir=FOLDER");
-    store->readers = calloc(config->nr_files, sizeof(*store->readers));
+    store->readers = calloc(config->nr_files + 1, sizeof(*store->readers));
     if (!store->readers)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for the catalog");
     for (size_t i = 0; i < config->nr_files; i++) {

@@ -43,6 +43,11 @@ kill "$(cat background.pid)"
 wait_for 10 qemu-io -c 'write 0 64k' images/b.qcow2 >/dev/null
 ok "relative paths and locks hold in the background"
 
+# connected_to SOCKET: somebody is
+connected_to() {
+    grep -q " 03 [0-9]* $1\$" /proc/net/unix
+}
+
 printf '0123456789abcdef' >token
 serve token=+token images/b.qcow2
 equal "$(qemu_digest images/b.qcow2 one)" "$(digest 0123456789abcdef/b/one)" "bits behind a token"
@@ -55,6 +60,32 @@ equal 0 "$(nbdinfo --list --json "nbd+unix://?socket=$socket" 2>/dev/null | jq '
 ! grep -aq 0123456789abcdef "/proc/$server/cmdline" || die "everybody can see the token"
 stop_serving
 ok "with a token only who knows it sees anything"
+
+# A carrier that comes later: who is early waits, and who comes in vain goes.
+carrier=carriers/vda.carrier.qcow2
+serve late=vda=soon.qcow2 late=vdb=never.qcow2
+run_child bash -c 'nbdcopy "$1" - | sha256sum | cut -d " " -f 1 >late.digest' - "$(uri vda/one)"
+copying=$child
+wait_for 10 connected_to "$socket"
+[ ! -s late.digest ] || die "bits of a carrier that is not there"
+cp "$carrier" soon.part
+mv soon.part soon.qcow2
+wait "$copying"
+equal "$(qemu_digest "$carrier" one)" "$(cat late.digest)" "bits of a carrier that came"
+equal "$(qemu_digest "$carrier" two)" "$(digest vda/two)" "bits of one that is there"
+refused vda/nope "no bitmap 'nope'"
+refused vdc/one "no bitmap 'one' of a disk 'vdc'"
+: >broken.part
+mv broken.part never.qcow2
+refused vdb/one 'never.qcow2'
+stop_serving
+serve late=vda=nobody.qcow2
+run_child nbdinfo "$(uri vda/one)" >/dev/null 2>&1
+kept=$child
+wait_for 10 connected_to "$socket"
+stop_serving
+! wait "$kept" || die "a carrier that never came was served"
+ok "carriers that come late are waited for, by the client's leave"
 
 # bad WORDS PARAMETER...
 bad() {
@@ -88,7 +119,7 @@ for line in name=bitferry max_thread_model=parallel magic_config_key=image bitfe
     grep -qx "$line" dump || die "--dump-plugin without $line: $(cat dump)"
 done
 nbdkit "$PLUGIN" --help >help
-for word in 'image=' 'carrier=' 'dir=' 'bitmap=' 'token=' 'bitferry dirty bitmaps'; do
+for word in 'image=' 'carrier=' 'late=' 'dir=' 'bitmap=' 'token=' 'bitferry dirty bitmaps'; do
     grep -qF "$word" help || die "--help without $word"
     case $word in
     *=) grep -qF "${word%=}" "$BF_SOURCE/nbdkit-plugin/nbdkit-bitferry-plugin.1" ||
