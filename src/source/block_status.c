@@ -123,7 +123,7 @@ void source_read_block_status(struct source_drive *drive)
                  .stop = &drive->work_stop},
     };
     source_carrier_socket(drive, reading->socket_path);
-    source_carrier_path(drive, drive->wish.round, drive->cursor, reading->path);
+    source_carrier_draft(drive, drive->wish.round, drive->cursor, reading->path);
     (void)snprintf(reading->export_name, sizeof reading->export_name, "%s", drive->move->id);
     (void)source_item_temporary(drive, drive->cursor, reading->bitmap);
     (void)unlink(reading->socket_path);

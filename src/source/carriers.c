@@ -2,6 +2,8 @@
  * writes them, and with a name that nobody can guess, because others may write to carrier_dir. */
 #include "drive.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +26,47 @@ void source_carrier_path(const struct source_drive *drive, enum bf_round round, 
 {
     (void)snprintf(buf, SOURCE_PATH_BYTES, "%s/bitferry-%s/%s.%u.carrier.qcow2",
                    drive->config->carrier_dir, drive->move->id, round_name(round), (unsigned)index);
+}
+
+void source_carrier_draft(const struct source_drive *drive, enum bf_round round, uint32_t index,
+                          char buf[SOURCE_PATH_BYTES])
+{
+    (void)snprintf(buf, SOURCE_PATH_BYTES, "%s/bitferry-%s/%s.%u.draft.qcow2",
+                   drive->config->carrier_dir, drive->move->id, round_name(round), (unsigned)index);
+}
+
+int source_carrier_publish(const struct source_drive *drive, enum bf_round round, uint32_t index,
+                           struct bf_error *err)
+{
+    char draft[SOURCE_PATH_BYTES];
+    char path[SOURCE_PATH_BYTES];
+
+    source_carrier_draft(drive, round, index, draft);
+    source_carrier_path(drive, round, index, path);
+    if (rename(draft, path) < 0)
+        return bf_error_set_errno(err, errno, "cannot rename %s", draft);
+    return 0;
+}
+
+void source_carrier_delete(const struct source_drive *drive, enum bf_round round, uint32_t index)
+{
+    char path[SOURCE_PATH_BYTES];
+
+    source_carrier_draft(drive, round, index, path);
+    (void)unlink(path);
+    source_carrier_path(drive, round, index, path);
+    (void)unlink(path);
+}
+
+/* No carrier: whoever waits for it is refused. */
+void source_carrier_spoil(const struct source_drive *drive, enum bf_round round, uint32_t index)
+{
+    BF_CLEANUP(bf_fd_closep) int fd = -1;
+    char path[SOURCE_PATH_BYTES];
+
+    source_carrier_delete(drive, round, index);
+    source_carrier_path(drive, round, index, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
 static void qemu_folder_path(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES])
@@ -86,14 +129,10 @@ void source_carriers_delete(struct source_drive *drive)
 {
     char path[SOURCE_PATH_BYTES];
 
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        source_carrier_path(drive, BF_ROUND_RECORDING, i, path);
-        (void)unlink(path);
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        source_carrier_path(drive, BF_ROUND_DELTA, i, path);
-        (void)unlink(path);
-    }
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
+        source_carrier_delete(drive, BF_ROUND_RECORDING, i);
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
+        source_carrier_delete(drive, BF_ROUND_DELTA, i);
     source_carrier_socket(drive, path);
     (void)unlink(path);
     qemu_folder_path(drive, path);

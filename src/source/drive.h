@@ -91,7 +91,8 @@ struct source_drive {
     uint8_t *drops;                 /* of the wish, one per bitmap */
     struct source_reading *reading; /* SERVE, by block status */
     bool no_spill;                  /* nothing else would do */
-    char migration[32];             /* INSPECT: query-migrate said */
+    bool behind; /* SERVE: it is answered, and the carriers that are still to come are written */
+    char migration[32]; /* INSPECT: query-migrate said */
     void (*again_step)(struct source_drive *drive);
     void (*work_step)(struct source_drive *drive);
     void (*work_then)(struct source_drive *drive);
@@ -222,6 +223,14 @@ enum { SOURCE_PATH_BYTES = 512 };
 int source_carriers_begin(struct source_drive *drive, struct bf_error *err);
 void source_carrier_path(const struct source_drive *drive, enum bf_round round, uint32_t index,
                          char buf[SOURCE_PATH_BYTES]);
+/** The same while it is being written, and giving it its name when it is whole.  Errors: IO. */
+void source_carrier_draft(const struct source_drive *drive, enum bf_round round, uint32_t index,
+                          char buf[SOURCE_PATH_BYTES]);
+int source_carrier_publish(const struct source_drive *drive, enum bf_round round, uint32_t index,
+                           struct bf_error *err);
+void source_carrier_delete(const struct source_drive *drive, enum bf_round round, uint32_t index);
+/** There will be none: whoever waits for it is refused. */
+void source_carrier_spoil(const struct source_drive *drive, enum bf_round round, uint32_t index);
 /** For an NBD server of QEMU; in a folder of QEMU's own user. */
 void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES]);
 void source_carriers_delete(struct source_drive *drive);
@@ -257,6 +266,7 @@ bool source_item_wanted(const struct source_drive *drive, uint32_t item); /* not
 void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason);
 uint32_t source_item_disk(const struct source_drive *drive, uint32_t item);
 uint64_t source_item_granularity(const struct source_drive *drive, uint32_t item);
+uint64_t source_item_bytes(const struct source_drive *drive, uint32_t item); /* packed */
 struct bf_known *source_item_known(struct source_drive *drive, uint32_t item);
 const char *source_item_temporary(const struct source_drive *drive, uint32_t item,
                                   char buf[BF_TEMPORARY_NAME_MAX + 1]);
@@ -269,12 +279,22 @@ void source_serve_carriers(struct source_drive *drive);
 /** RETIRE, where nobody has the images open. */
 void source_retire_stored(struct source_drive *drive);
 
-/* --- serve.c's two ways to read one item --- */
+/* --- serve.c and read.c among themselves --- */
 
-/** Both end with source_read_ended(); @err NULL: the carrier of drive->cursor is written. */
+void source_serve_refuse(struct source_drive *drive, const char *doing, const struct bf_error *err);
+void source_serve_answer(struct source_drive *drive);
+
+/** Read the item at drive->cursor, or the next one that is wanted; in the end answer the wish. */
+void source_read_next(struct source_drive *drive);
+
+/* --- read.c's two ways to read one item --- */
+
+/** Both end with source_read_ended(); @err NULL: the carrier of drive->cursor is written, as a
+ * draft.  Or with source_read_lost(): QEMU has not answered. */
 void source_read_spill(struct source_drive *drive);
 void source_read_block_status(struct source_drive *drive);
 void source_read_ended(struct source_drive *drive, const struct bf_error *err);
+void source_read_lost(struct source_drive *drive);
 
 /* --- examine.c --- */
 

@@ -49,6 +49,16 @@ uint64_t source_item_granularity(const struct source_drive *drive, uint32_t item
                            : drive->offer.bitmaps[item].granularity_bytes;
 }
 
+uint64_t source_item_bytes(const struct source_drive *drive, uint32_t item)
+{
+    struct bf_geometry geometry = {
+        drive->offer.disks[source_item_disk(drive, item)].size_bytes,
+        source_item_granularity(drive, item),
+    };
+
+    return bf_geometry_packed_bytes(&geometry);
+}
+
 struct bf_known *source_item_known(struct source_drive *drive, uint32_t item)
 {
     return is_delta(drive) ? &drive->offer.deltas[item] : &drive->offer.bitmaps[item].announced;

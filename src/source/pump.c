@@ -126,7 +126,8 @@ bool source_op_ended(struct source_drive *drive)
     drive->op = NULL;
     if (drive->freed || drive->ended)
         return false;
-    if (drive->wish_open && drive->wish_started && drive->op_ticket == drive->wish.ticket)
+    if (((drive->wish_open && drive->wish_started) || drive->behind) &&
+        drive->op_ticket == drive->wish.ticket)
         return true;
     source_try_wish(drive);
     return false;
@@ -202,7 +203,7 @@ static void grant(struct source_drive *drive, const struct bf_source_wish *wish)
     } else {
         drive->wish = *wish;
         drive->wish_open = true;
-        drive->wish_started = false;
+        drive->wish_started = drive->behind = false;
         source_try_wish(drive);
     }
 }

@@ -1,19 +1,17 @@
 /* SERVE: snapshots or deltas out of QEMU into carriers, one bitmap a file, and nbdkit before them.
  *
- *     deltas: stop them recording  ->  measure  ->  read one after the other  ->  serve
+ *     start nbdkit  ->  deltas: stop them recording  ->  measure  ->  read one after the other
+ * (read.c)
  */
 #include "drive.h"
 
 #include "base/fail_point.h"
-#include "carrier/reader.h"
 #include "daemon/log.h"
-#include "drive/carriers.h"
-#include "drive/fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static void give_up(struct source_drive *drive, const char *doing, const struct bf_error *err)
+void source_serve_refuse(struct source_drive *drive, const char *doing, const struct bf_error *err)
 {
     bf_log(BF_LOG_WARNING, "move %s: %s: %s", drive->move->id, doing, err->text);
     source_answer(drive, BF_SOURCE_REFUSED);
@@ -43,108 +41,29 @@ static int serve_all(struct source_drive *drive, struct bf_error *err)
     return bf_server_serve(drive->server, carriers, nr_carriers, err);
 }
 
-void source_serve_carriers(struct source_drive *drive)
+/* Nothing of an earlier try may be taken for what is to come. */
+static int serve_anew(struct source_drive *drive, struct bf_error *err)
 {
-    struct bf_error err = BF_ERROR_INIT;
+    for (uint32_t i = 0; i < source_nr_items(drive); i++)
+        source_carrier_delete(drive, drive->wish.round, i);
+    return serve_all(drive, err);
+}
 
+void source_serve_answer(struct source_drive *drive)
+{
     bf_fail_point("source.read");
-    if (serve_all(drive, &err) < 0) {
-        give_up(drive, "serving", &err);
-        return;
-    }
     source_answer(drive, BF_SOURCE_DONE);
     bf_fail_point("source.served");
 }
 
-/* --- read --- */
-
-static void read_next(struct source_drive *drive)
+void source_serve_carriers(struct source_drive *drive)
 {
-    while (drive->cursor < source_nr_items(drive) && !source_item_wanted(drive, drive->cursor))
-        drive->cursor++;
-    if (drive->cursor == source_nr_items(drive))
-        source_serve_carriers(drive);
-    else if (drive->no_spill)
-        source_read_block_status(drive);
+    struct bf_error err = BF_ERROR_INIT;
+
+    if (serve_all(drive, &err) < 0)
+        source_serve_refuse(drive, "serving", &err);
     else
-        source_read_spill(drive);
-}
-
-static uint64_t packed_bytes(const struct source_drive *drive, uint32_t item)
-{
-    struct bf_geometry geometry = {
-        drive->offer.disks[source_item_disk(drive, item)].size_bytes,
-        source_item_granularity(drive, item),
-    };
-
-    return bf_geometry_packed_bytes(&geometry);
-}
-
-static void finish_item(struct source_drive *drive)
-{
-    uint64_t nr_bytes = packed_bytes(drive, drive->cursor);
-
-    source_item_progress(drive, drive->cursor++, nr_bytes, nr_bytes);
-}
-
-/* QEMU gave no digest, but a count: that of what was read must be the same. */
-static void summarize_carrier(struct source_drive *drive)
-{
-    BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
-    struct bf_known *known = source_item_known(drive, drive->cursor);
-    char path[SOURCE_PATH_BYTES];
-    struct bf_summary summary;
-    struct bf_bits bits;
-    uint32_t at = 0;
-
-    source_carrier_path(drive, drive->wish.round, drive->cursor, path);
-    if (bf_reader_open_path(path, 0, &reader, NULL) < 0 ||
-        bf_reader_find(reader, BF_FETCH_BITMAP, &at, NULL) < 0 ||
-        bf_reader_bits(reader, at, &bits, NULL) < 0 ||
-        bf_bits_summarize(&bits, NULL, &summary, NULL) < 0)
-        return;
-    known->known = summary.nr_dirty_bits == known->summary.nr_dirty_bits;
-    known->summary = summary;
-}
-
-static void on_summarized(struct source_drive *drive)
-{
-    if (source_item_known(drive, drive->cursor)->known) {
-        finish_item(drive);
-    } else {
-        bf_log(BF_LOG_WARNING, "move %s: what was read is not what QEMU counts", drive->move->id);
-        source_item_drop(drive, drive->cursor++, BF_DROP_SERVE_FAILED);
-    }
-    read_next(drive);
-}
-
-/* Where QEMU may not write a file of ours, or there is no room for it, all are read the other way,
- * unless this way was ordered. */
-static bool may_change_way(const struct source_drive *drive, const struct bf_error *err)
-{
-    return !drive->no_spill && drive->move->plan.read == BF_READ_AUTO &&
-           err->code != BF_E_INTERRUPTED;
-}
-
-void source_read_ended(struct source_drive *drive, const struct bf_error *err)
-{
-    if (!err && !source_item_known(drive, drive->cursor)->known) {
-        source_work(drive, summarize_carrier, on_summarized);
-        return;
-    }
-    if (!err) {
-        finish_item(drive);
-    } else if (may_change_way(drive, err)) {
-        bf_log(BF_LOG_INFO, "move %s: bitmaps are read by block status: %s", drive->move->id,
-               err->text);
-        bf_carrier_denied(drive->config, drive->move, err);
-        drive->no_spill = true;
-    } else {
-        bf_log(BF_LOG_WARNING, "move %s: reading: %s", drive->move->id, err->text);
-        bf_carrier_denied(drive->config, drive->move, err);
-        source_item_drop(drive, drive->cursor++, BF_DROP_SERVE_FAILED);
-    }
-    read_next(drive);
+        source_serve_answer(drive);
 }
 
 /* --- measure --- */
@@ -163,7 +82,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     if (!source_op_ended(drive))
         return;
     if (err) {
-        give_up(drive, "measuring", err);
+        source_serve_refuse(drive, "measuring", err);
         return;
     }
     for (uint32_t i = 0; i < source_nr_items(drive) && at < nr_measures; i++) {
@@ -175,11 +94,11 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
             source_item_wanted(drive, i))
             source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
         else
-            source_item_progress(drive, i, 0, packed_bytes(drive, i));
+            source_item_progress(drive, i, 0, source_item_bytes(drive, i));
         at++;
     }
     drive->no_spill = drive->no_spill || drive->move->plan.read == BF_READ_BLOCK_STATUS;
-    read_next(drive);
+    source_read_next(drive);
 }
 
 static void measure(struct source_drive *drive)
@@ -204,7 +123,7 @@ static void measure(struct source_drive *drive)
     if (r == 0)
         source_op_began(drive);
     else
-        give_up(drive, "measuring", &err);
+        source_serve_refuse(drive, "measuring", &err);
 }
 
 /* --- deltas --- */
@@ -218,7 +137,7 @@ static void on_disabled(void *ctx, enum bf_live_end end, const struct bf_error *
     if (end == BF_LIVE_DONE)
         measure(drive);
     else
-        give_up(drive, "ending the deltas", err);
+        source_serve_refuse(drive, "ending the deltas", err);
 }
 
 static void disable_deltas(struct source_drive *drive)
@@ -237,7 +156,7 @@ static void disable_deltas(struct source_drive *drive)
                     &err) == 0)
         source_op_began(drive);
     else
-        give_up(drive, "ending the deltas", &err);
+        source_serve_refuse(drive, "ending the deltas", &err);
 }
 
 /* Disks that were unplugged, swapped or resized meanwhile must not cost the others. */
@@ -262,7 +181,7 @@ static void on_disks_seen(void *ctx, struct bf_live_survey *seen, const struct b
     if (!source_op_ended(drive))
         return;
     if (err) {
-        give_up(drive, "looking at the disks", err);
+        source_serve_refuse(drive, "looking at the disks", err);
         return;
     }
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
@@ -280,10 +199,10 @@ void source_serve(struct source_drive *drive)
 
     if (!bf_qemu_live(drive->qemu))
         (void)bf_error_set(&err, BF_E_PEER, "QEMU is gone");
-    else
-        (void)source_carriers_begin(drive, &err);
+    else if (source_carriers_begin(drive, &err) == 0)
+        (void)serve_anew(drive, &err);
     if (err.code != BF_E_NONE)
-        give_up(drive, "reading", &err);
+        source_serve_refuse(drive, "reading", &err);
     else if (drive->wish.round != BF_ROUND_DELTA)
         measure(drive);
     else if (source_look(drive, on_disks_seen) < 0)

@@ -27,17 +27,14 @@ static int check_written(const char *path, struct bf_error *err)
 static void on_spilled(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
-    uint32_t ticket = drive->wish.ticket;
     char path[SOURCE_PATH_BYTES];
     struct bf_error found = BF_ERROR_INIT;
 
     if (!source_op_ended(drive))
         return;
-    source_carrier_path(drive, drive->wish.round, drive->cursor, path);
+    source_carrier_draft(drive, drive->wish.round, drive->cursor, path);
     if (end == BF_LIVE_UNKNOWN) {
-        bf_qemu_restart(drive->qemu); /* it may write to the file for ever */
-        if (drive->wish_open && drive->wish.ticket == ticket)
-            source_answer(drive, BF_SOURCE_REFUSED);
+        source_read_lost(drive);
         return;
     }
     if (end == BF_LIVE_REFUSED)
@@ -62,7 +59,7 @@ void source_read_spill(struct source_drive *drive)
         .path = path, .size_bytes = disk->size_bytes, .items = &item, .nr_items = 1};
     struct bf_error err = BF_ERROR_INIT;
 
-    source_carrier_path(drive, drive->wish.round, drive->cursor, path);
+    source_carrier_draft(drive, drive->wish.round, drive->cursor, path);
     (void)unlink(path);
     if (bf_live_spill(bf_qemu_live(drive->qemu), &spill, BF_QEMU_SPILL_MS, on_spilled, drive,
                       &drive->op, &err) == 0)

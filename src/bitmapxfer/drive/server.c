@@ -32,7 +32,7 @@ struct bf_server {
     bool verify_peer;
     char *log_path;
     char *token_path;
-    char **parameters; /* carrier=DISK=PATH */
+    char **parameters; /* late=DISK=PATH */
     size_t nr_parameters;
     struct bf_process *process;
     unsigned restarts;
@@ -314,7 +314,7 @@ static int set_parameters(struct bf_server *server, const struct bf_server_carri
     if (!server->parameters)
         return no_memory(err);
     for (size_t i = 0; i < nr_carriers; i++) {
-        if (asprintf(&server->parameters[i], "carrier=%s=%s", carriers[i].disk, carriers[i].path) <
+        if (asprintf(&server->parameters[i], "late=%s=%s", carriers[i].disk, carriers[i].path) <
             0)
             return no_memory(err);
         server->nr_parameters++;

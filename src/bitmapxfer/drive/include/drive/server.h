@@ -41,7 +41,8 @@ typedef void bf_server_failed(void *ctx, const struct bf_error *err);
 int bf_server_new(uv_loop_t *loop, const struct bf_server_spec *spec, bf_server_failed *failed,
                   void *ctx, struct bf_server **ret_server, struct bf_error *err);
 
-/** Serve these and nothing that was served before.  Errors: CHILD_FAILED, NO_MEMORY. */
+/** Serve these and nothing that was served before.  Those that are not there yet are waited for by
+ *  their clients.  Errors: CHILD_FAILED, NO_MEMORY. */
 int bf_server_serve(struct bf_server *server, const struct bf_server_carrier *carriers,
                     size_t nr_carriers, struct bf_error *err);
 
