@@ -2,6 +2,7 @@
 bf_integration_test(dest/move_basic TIMEOUT 120)
 bf_integration_test(dest/checkpoints TIMEOUT 120)
 bf_integration_test(dest/denied TIMEOUT 120)
+bf_integration_test(dest/ahead TIMEOUT 240)
 bf_integration_test(dest/move_tls TIMEOUT 180)
 bf_integration_test(dest/move_psk TIMEOUT 120)
 bf_integration_test(dest/dest_killed TIMEOUT 600)

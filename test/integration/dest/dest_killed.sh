@@ -2,7 +2,7 @@
 # bitferry-dest is killed at each step and started again: the move goes on, and ends as if nothing had been
 # (FAULTS.md, 4 to 7).
 . "$(dirname "$0")/lib.sh"
-each dest.offered dest.begun dest.pulling dest.pulled dest.loaded dest.armed dest.committing \
+each dest.offered dest.begun dest.pulling dest.early dest.pulled dest.loaded dest.armed dest.committing \
     dest.commit_sent dest.commit_done dest.committed dest.ended
 
 killed=no
