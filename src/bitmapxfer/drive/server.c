@@ -314,8 +314,7 @@ static int set_parameters(struct bf_server *server, const struct bf_server_carri
     if (!server->parameters)
         return no_memory(err);
     for (size_t i = 0; i < nr_carriers; i++) {
-        if (asprintf(&server->parameters[i], "late=%s=%s", carriers[i].disk, carriers[i].path) <
-            0)
+        if (asprintf(&server->parameters[i], "late=%s=%s", carriers[i].disk, carriers[i].path) < 0)
             return no_memory(err);
         server->nr_parameters++;
     }
