@@ -25,8 +25,27 @@ EOT
     echo 'hosts can only be made by root' >&2
     exit 1
 }
-case ${1:-} in
-up)
+command=${1:-}
+[ $# = 0 ] || shift
+
+wrong() {
+    usage >&2
+    exit 2
+}
+
+# take_host [HOST]: A or B, in either case
+take_host() {
+    host=${1:-}
+    host=${host^^}
+    [[ $host == [AB] ]] || wrong
+}
+
+up() {
+    # Not after hosts_up: what is there are hosts that somebody works on.
+    [ ! -e "$HOSTS" ] || {
+        echo "$HOSTS is there already: these hosts are up ('./dev hosts down' ends them, BF_HOSTS names others)" >&2
+        exit 1
+    }
     hosts_up "$HOSTS" || {
         hosts_down
         exit 1
@@ -37,15 +56,24 @@ Host A is $HOSTS_ADDRESS_A, host B is $HOSTS_ADDRESS_B.  Try:
   ./dev hosts run A virsh list --all
   ./dev hosts run A virsh -c qemu+tcp://host-b/system list
 EOT
-    ;;
+}
+
+case $command in
+up) up ;;
 shell)
-    hosts_run "$2" env PS1='host-\h:\w\$ ' bash --norc
+    take_host "$@"
+    hosts_run "$host" env PS1='host-\h:\w\$ ' bash --norc
     ;;
-run) hosts_run "${@:2}" ;;
-daemons) hosts_daemons "${@:2}" ;;
+run)
+    take_host "$@"
+    [ $# -ge 2 ] || wrong
+    hosts_run "$host" "${@:2}"
+    ;;
+daemons)
+    take_host "$@"
+    [ $# -ge 3 ] || wrong
+    hosts_daemons "$host" "${@:2}"
+    ;;
 down) hosts_down ;;
-*)
-    usage >&2
-    exit 2
-    ;;
+*) wrong ;;
 esac

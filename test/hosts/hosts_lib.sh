@@ -93,6 +93,11 @@ hosts_configure() {
 	namespaces = []
 	stdio_handler = "file"
 	EOT
+    # For people, who tell only one side of a move; tests have their own configurations
+    [ -z "${HOSTS_STAY:-}" ] || {
+        mkdir "$etc/bitferry"
+        printf '[dest]\nmay_announce = host-*\n' >"$etc/bitferry/bitferry.conf"
+    }
     # The hook as it is installed, but for the program's place; libvirt gives it no environment
     sed "s|/usr/libexec/bitferry|$BF_BUILD|" "$hosts_source/../../deploy/hooks/qemu.d/bitferry" \
         >"$etc/libvirt/hooks/qemu.d/bitferry"

@@ -1,7 +1,7 @@
 # Two hosts with a libvirtd each (needs root): test/hosts.  `bitferry migrate` between them: hosts/migrate.cmake.
 # Without the case "restarted", which takes as long as all others: hosts/migrate_fails has it.
 set(arguments_native copied shared offline failed foreign inconsistent plugged layers redefined)
-foreach(part native hooked script guest)
+foreach(part native hooked script guest tool)
   add_test(NAME integration.hosts_${part}
     COMMAND bash ${PROJECT_SOURCE_DIR}/test/hosts/${part}.sh ${arguments_${part}})
   set_tests_properties(integration.hosts_${part} PROPERTIES
