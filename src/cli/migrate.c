@@ -187,9 +187,11 @@ static int print_report(struct bf_migrate_work *work, const struct bf_report *re
 {
     int r = bf_report_print(report, err);
 
-    if (r == 0)
-        bf_helpers_print(&work->helpers);
-    return r;
+    if (r < 0)
+        return r;
+    (void)printf("Carried ");
+    bf_helpers_print(&work->helpers);
+    return 0;
 }
 
 static int report(struct bf_migrate_work *work, const char *retry, struct bf_error *err)

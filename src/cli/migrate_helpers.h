@@ -58,7 +58,7 @@ void bf_helpers_release(struct bf_helpers *helpers);
 /** What the nearest to the destination of them says; NULL: nothing. */
 const json_t *bf_helpers_move(const struct bf_helpers *helpers);
 
-/** One line, on stdout: who does it, or has done it. */
+/** The rest of a line, on stdout: "by ...", who carries it or has. */
 void bf_helpers_print(const struct bf_helpers *helpers);
 
 /** NULL: no memory. */

@@ -24,11 +24,11 @@ void bf_helpers_print(const struct bf_helpers *helpers)
     const char *there = dest_id(helpers);
 
     if (!helpers->used)
-        (void)printf("By this command alone: %s\n", why ? why : "?");
+        (void)printf("by this command alone: %s\n", why ? why : "?");
     else if (!helpers->source.id[0])
-        (void)printf("By bitferry-source here and bitferry-dest on %s\n", peer ? peer : "?");
+        (void)printf("by bitferry-source here and bitferry-dest on %s\n", peer ? peer : "?");
     else
-        (void)printf("By bitferry-source here, move %s, and bitferry-dest on %s%s%s\n",
+        (void)printf("by bitferry-source here, move %s, and bitferry-dest on %s%s%s\n",
                      helpers->source.id, peer ? peer : "?", there[0] ? ", move " : "", there);
 }
 

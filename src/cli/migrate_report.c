@@ -9,7 +9,8 @@
 
 enum { SHA256_SHOWN = 12 }; /* digits in the table; JSON has them all */
 
-enum { COLUMN_CHECKPOINT, COLUMN_DISK, COLUMN_DIRTY, COLUMN_SHA256, COLUMN_OUTCOME, NR_COLUMNS };
+/* The last two only where this program has looked itself. */
+enum { COLUMN_CHECKPOINT, COLUMN_DISK, COLUMN_OUTCOME, COLUMN_DIRTY, COLUMN_SHA256, NR_COLUMNS };
 enum { OUTCOME_MAX = 64 };
 
 static const char *const proof_texts[] = {
@@ -79,6 +80,17 @@ static int add_row(struct bf_table *table, const struct bf_verdict *verdict, siz
     return bf_table_add(table, cells, NULL, err);
 }
 
+static bool any_measured(const struct bf_verdicts *verdicts)
+{
+    for (size_t i = 0; i < verdicts->nr_items; i++) {
+        for (size_t j = 0; j < verdicts->items[i].nr_disks; j++) {
+            if (verdicts->items[i].disks[j].found)
+                return true;
+        }
+    }
+    return false;
+}
+
 static const char *const headlines[] = {
     [BF_VERDICT_REDEFINED] = "Defined",
     [BF_VERDICT_PARTLY] = "Defined in part",
@@ -101,10 +113,12 @@ static void print_loss(const struct bf_verdict *verdict, const struct bf_report 
 
 int bf_report_print(const struct bf_report *report, struct bf_error *err)
 {
-    static const char *const head[NR_COLUMNS] = {"CHECKPOINT", "DISK", "DIRTY", "SHA-256",
-                                                 "BITMAP"};
+    static const char *const head[NR_COLUMNS] = {"CHECKPOINT", "DISK", "BITMAP", "DIRTY",
+                                                 "SHA-256"};
     BF_CLEANUP(bf_table_release)
-    struct bf_table table = {.nr_columns = NR_COLUMNS, .right = {[COLUMN_DIRTY] = true}};
+    struct bf_table table = {.nr_columns =
+                                 any_measured(report->verdicts) ? NR_COLUMNS : COLUMN_DIRTY,
+                             .right = {[COLUMN_DIRTY] = true}};
     const struct bf_verdicts *verdicts = report->verdicts;
     int r = bf_table_add(&table, head, NULL, err);
 

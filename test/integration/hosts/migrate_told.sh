@@ -56,8 +56,8 @@ there_and_back() {
     domain_checkpoint B told chk3
     ferry B 0 migrate told $a_uri -- --live --persistent --copy-storage-all --p2p --undefinesource
     says 'chk3 +vda .*there, (identical|covers)'
-    says '^By bitferry-source here, move [0-9a-f]{32}, and bitferry-dest on host-a, move [0-9a-f]{32}$'
-    arriving=$(sed -n 's/^By .* on host-a, move //p' <<<"$said")
+    says '^Carried by bitferry-source here, move [0-9a-f]{32}, and bitferry-dest on host-a, move [0-9a-f]{32}$'
+    arriving=$(sed -n 's/^Carried by .* on host-a, move //p' <<<"$said")
     equal committed "$(state A dest "$arriving")" "the move at the destination"
     equal "chk1 chk2<chk1 chk3<chk2" "$(tree A told)" "checkpoints back home"
     proven A told "$disk"
