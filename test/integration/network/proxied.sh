@@ -1,8 +1,9 @@
 #!/bin/bash
 # Between the helpers stands somebody who resets connections, turns bits over, says frames twice, or says old ones
-# again: the move carries on, and what arrives is what was sent (FAULTS.md, 54, 55, 57, 58).
+# again, or greets for a helper of another age: the move carries on, and what arrives is what was sent, or nothing is
+# touched (FAULTS.md, 54, 55, 57, 58, 64).
 . "$(dirname "$0")/../dest/tls_lib.sh"
-each reset flip double replay
+each reset flip double replay versions
 
 # between RULE...: what the source takes for the destination
 between() {
@@ -45,6 +46,27 @@ flip) # behind the handshake, which somebody who stands in between can always ma
     wait "$child" || true
     between flip "$(sed -n 's/^0 ended (\([0-9]*\) .*/\1/p' "$scratch/proxy.log")" 50 5
     ;;
+versions) # one that does not speak ours any more, on either side; and one that still does
+    begin_daemons
+    expect_vm
+    between versions server 5 9
+    start_vm
+    fails_with 13 'bitferry-dest [0-9.]+ speaks the protocol versions 5 to 9, bitferry-source .* update bitferry-source' \
+        order source wait "$leaving" --timeout 30
+    equal "5" "$(dirty_granules source vda new)" "the recording bitmap of the source"
+    nothing_left "$BF_CASE"
+    kill "$child"
+    wait "$child" || true
+    between versions client 5 9
+    start_vm
+    wait_for 30 in_log dest 'not let in: bitferry-source [0-9.]+ speaks the protocol versions 5 to 9.*update bitferry-dest'
+    order source abort "$leaving" >/dev/null
+    order dest abort "$arriving" >/dev/null
+    nothing_left "$BF_CASE"
+    kill "$child"
+    wait "$child" || true
+    between versions server 1 9
+    ;;
 *)
     begin_daemons
     between "$BF_CASE"
@@ -53,6 +75,7 @@ esac
 start_move
 install
 case $BF_CASE in
+versions) [ "$(events 'other versions')" -ge 1 ] || die "$(cat "$scratch/proxy.log")" ;;
 reset) [ "$(events 'was reset')" -ge 3 ] || die "$(cat "$scratch/proxy.log")" ;;
 flip) [ "$(events 'wrong bit')" -ge 1 ] || die "$(cat "$scratch/proxy.log")" ;;
 replay)

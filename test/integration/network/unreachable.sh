@@ -32,14 +32,20 @@ ok "a destination that comes late is found"
 fds() {
     ls "/proc/${daemon[dest]}/fd" | wc -l
 }
+kbytes() {
+    awk '/^VmRSS:/ { print $2 }' "/proc/${daemon[dest]}/status"
+}
 before=$(fds)
-for i in $(seq 200); do
-    exec {fd}<>"/dev/tcp/127.0.0.1/$port"
-    crowd[i]=$fd
-done
-(trap '' PIPE && while printf '\0' >&"${crowd[1]}"; do sleep 0.1; done) 2>/dev/null &
+kbytes_before=$(kbytes)
+exec {dribble}<>"/dev/tcp/127.0.0.1/$port"
+(trap '' PIPE && while printf '\0' >&"$dribble"; do sleep 0.1; done) 2>/dev/null &
 bf_children+=("$!")
-[ "$(fds)" -le $((before + 8)) ] || die "$(fds) descriptors, and $before before the crowd came"
+run_child "$BF_BUILD/test/crowd" "$port" 5000 >"$scratch/crowd"
+wait_for 60 grep -q '^5000 connections' "$scratch/crowd"
+[ "$(fds)" -le $((before + 64)) ] || die "$(fds) descriptors, and $before before the crowd came"
+[ "$(kbytes)" -le $((kbytes_before + 8192)) ] || die "$(kbytes) KiB, and $kbytes_before before the crowd came"
+order dest list >/dev/null
+equal installed "$(order dest status --json "$arriving" | jq -r '.moves[0].milestones[-1]')" "the move, in the crowd"
 switch_over
 settle_in_the_crowd() {
     wait_for 60 ended dest "$arriving" committed

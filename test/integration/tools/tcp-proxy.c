@@ -6,6 +6,7 @@
  *     double                 every frame is passed on twice, but for the greeting
  *     replay                 a client's frames are kept, and said again behind the greeting of each
  *                            later connection
+ *     versions SIDE MIN MAX  that side's greeting (client or server) says that it speaks these
  *
  * Frames are those of plain TCP: a length (4 bytes, big-endian) and so many bytes.  What was done
  * goes to stdout, a line each.
@@ -31,6 +32,8 @@ static struct {
     uint16_t listen_port, target_port;
     struct place reset, flip;
     bool twice, replay;
+    const char *versions_of; /* "client", "server" */
+    uint8_t versions[2];
 } rules;
 
 struct bytes {
@@ -114,10 +117,29 @@ static void keep(struct bytes *bytes, const uint8_t *data, size_t nr)
     bytes->nr += nr;
 }
 
+/* An Envelope of nothing but a Hello, whose first two fields are small numbers (proto/move.proto).
+ */
+static void change_versions(const struct connection *connection, uint8_t *frame, size_t nr)
+{
+    uint8_t *hello = frame + HEAD_BYTES;
+
+    if (nr < HEAD_BYTES + 7 || hello[0] != 0x82 || hello[1] != 1 || hello[3] != 0x08 ||
+        hello[5] != 0x10) {
+        fputs("this is no greeting\n", stderr);
+        exit(1);
+    }
+    hello[4] = rules.versions[0];
+    hello[6] = rules.versions[1];
+    say(connection, "was greeted with other versions");
+}
+
 static void pass_frame(struct connection *connection, struct way *way, size_t nr)
 {
-    const uint8_t *frame = way->waiting.data;
+    uint8_t *frame = way->waiting.data;
 
+    if (!way->greeted && rules.versions_of &&
+        strcmp(rules.versions_of, way->is_client ? "client" : "server") == 0)
+        change_versions(connection, frame, nr);
     pass_on(way, frame, nr);
     if (way->greeted && rules.twice)
         pass_on(way, frame, nr);
@@ -175,7 +197,7 @@ static void read_way(struct connection *connection, struct way *way)
         return;
     }
     connection->nr_bytes += (size_t)nr;
-    if (rules.twice || rules.replay)
+    if (rules.twice || rules.replay || rules.versions_of)
         pass_frames(connection, way, data, (size_t)nr);
     else
         pass_on(way, data, (size_t)nr);
@@ -260,6 +282,16 @@ static bool read_place(char **words, struct place *ret_place)
     return true;
 }
 
+static bool read_versions(char **words)
+{
+    if (!words[1] || !words[2] || !words[3])
+        return false;
+    rules.versions_of = words[1];
+    for (int i = 0; i < 2; i++)
+        rules.versions[i] = (uint8_t)(strtoul(words[2 + i], NULL, 10) & 0x7f);
+    return true;
+}
+
 static bool read_rules(char **words)
 {
     for (; *words; words++) {
@@ -268,7 +300,8 @@ static bool read_rules(char **words)
         else if (strcmp(*words, "replay") == 0)
             rules.replay = true;
         else if ((strcmp(*words, "reset") == 0 && read_place(words, &rules.reset)) ||
-                 (strcmp(*words, "flip") == 0 && read_place(words, &rules.flip)))
+                 (strcmp(*words, "flip") == 0 && read_place(words, &rules.flip)) ||
+                 (strcmp(*words, "versions") == 0 && read_versions(words)))
             words += 3;
         else
             return false;
