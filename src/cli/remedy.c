@@ -1,5 +1,7 @@
 #include "remedy.h"
 
+#include "base/text.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,30 +9,6 @@
 static int no_memory(struct bf_error *err)
 {
     return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-}
-
-char *bf_shell_word(const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_./:=@%+,";
-    size_t nr_bytes = strlen(text);
-    char *word;
-    char *at;
-
-    if (text[0] && strspn(text, plain) == nr_bytes)
-        return strdup(text);
-    word = malloc(nr_bytes * 4 + 3);
-    if (!word)
-        return NULL;
-    at = stpcpy(word, "'");
-    for (; *text; text++) {
-        if (*text == '\'')
-            at = stpcpy(at, "'\\''");
-        else
-            *at++ = *text;
-    }
-    (void)strcpy(at, "'");
-    return word;
 }
 
 /* Takes @command, NULL is "out of memory". */

@@ -17,7 +17,4 @@ int bf_remedy_find(const struct bf_subject *subject, const struct bf_finding *fi
                    struct bf_remedy *ret_remedy, struct bf_error *err);
 void bf_remedy_release(struct bf_remedy *remedy);
 
-/** @text as one word of a shell's command line, quoted where it must be.  NULL: no memory. */
-char *bf_shell_word(const char *text);
-
 #endif

@@ -235,6 +235,12 @@ void source_carrier_spoil(const struct source_drive *drive, enum bf_round round,
 void source_carrier_socket(const struct source_drive *drive, char buf[SOURCE_PATH_BYTES]);
 void source_carriers_delete(struct source_drive *drive);
 
+/* --- leftover.c --- */
+
+/** The copies that are left here, as notes on the bitmaps: of a move that was carried and could not
+ *  remove them, or that nobody confirmed. */
+void source_tell_leftovers(struct source_drive *drive);
+
 /* --- one wish each --- */
 
 void source_survey_offer(struct source_drive *drive);

@@ -29,7 +29,8 @@ static void explain(const struct source_drive *drive, struct bf_error *err)
     if (drive->machine.outcome == BF_OUTCOME_UNCONFIRMED)
         (void)bf_error_set(err, BF_E_DEADLINE,
                            "the destination never confirmed: its bitmaps may be there or not, and "
-                           "the source's were left; look with 'bitferry status' over there");
+                           "the source's were left; look with 'bitferry status' over there, and at "
+                           "the notes on the bitmaps here");
     else if (drive->why.code != BF_E_NONE &&
              (bf_drop_is_peers(reason) || (drive->images && reason == BF_DROP_MIGRATION_FAILED)))
         (void)bf_error_set(err, drive->why.code, "%s: %s", bf_drop_name(reason), drive->why.text);
@@ -53,6 +54,8 @@ static void end_by_outcome(struct source_drive *drive)
                            "all went well, but copies of the bitmaps are left in the images here, "
                            "and miss what the guest writes from now on: remove them with 'qemu-img "
                            "bitmap --remove' once QEMU has ended");
+    if (machine->outcome == BF_OUTCOME_UNCONFIRMED || (carried && machine->copies_left))
+        source_tell_leftovers(drive);
     if (carried)
         source_end(drive, BF_MOVE_COMMITTED, machine->copies_left ? &err : NULL);
     else

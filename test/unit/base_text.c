@@ -173,6 +173,23 @@ static void test_utf8_cut_short_is_not_valid(void **state)
     assert_false(valid_prefix("\xe2\x82\xac", 2));
 }
 
+static void check_word(const char *text, const char *word)
+{
+    char *found = bf_shell_word(text);
+
+    assert_string_equal(found, word);
+    free(found);
+}
+
+static void test_words_of_a_shell_are_quoted_where_they_must_be(void **state)
+{
+    (void)state;
+    check_word("/var/lib/a.qcow2", "/var/lib/a.qcow2");
+    check_word("", "''");
+    check_word("my disk", "'my disk'");
+    check_word("it's $HOME", "'it'\\''s $HOME'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_hex_of_another_length_or_alphabet_is_refused),
         cmocka_unit_test(test_utf8_is_well_formed_or_not),
         cmocka_unit_test(test_utf8_cut_short_is_not_valid),
+        cmocka_unit_test(test_words_of_a_shell_are_quoted_where_they_must_be),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -143,4 +144,28 @@ bool bf_utf8_valid(const char *bytes, size_t nr_bytes)
         nr_bytes -= nr;
     }
     return true;
+}
+
+char *bf_shell_word(const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=@%+,";
+    size_t nr_bytes = strlen(text);
+    char *word;
+    char *at;
+
+    if (text[0] && strspn(text, plain) == nr_bytes)
+        return strdup(text);
+    word = malloc(nr_bytes * 4 + 3);
+    if (!word)
+        return NULL;
+    at = stpcpy(word, "'");
+    for (; *text; text++) {
+        if (*text == '\'')
+            at = stpcpy(at, "'\\''");
+        else
+            *at++ = *text;
+    }
+    (void)strcpy(at, "'");
+    return word;
 }

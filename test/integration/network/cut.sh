@@ -75,6 +75,14 @@ switchover) # nobody can know whether the source's bitmaps were good to the end
     both_give_up 'never confirmed' SOURCE_SILENT
     equal "" "$(bitmap dest vda new)$(bitmap dest vda old)" "final names at the destination"
     nothing_left "$BF_CASE"
+    # The copies that are left here are told with what removes them.
+    end_qemu source
+    order source status --json "$leaving" | jq -r '.moves[0].bitmaps[].note | split(": ")[-1]' >"$scratch/remedy"
+    equal 3 "$(grep -c '^qemu-img bitmap --remove ' "$scratch/remedy")" "remedies"
+    [ -n "$(stored_granules "$image_source" new)" ] || die "there is nothing to remove"
+    bash -eu "$scratch/remedy"
+    equal null "$(qemu-img info --output=json "$image_source" | jq -c '."format-specific".data.bitmaps')" \
+        "bitmaps left in the source's image"
     ;;
 esac
 ok "$BF_CASE"

@@ -28,4 +28,7 @@ bool bf_hex_decode(const char *text, size_t nr_bytes, uint8_t *bytes);
 /** Is it well-formed UTF-8 (no surrogates, no overlong forms), NUL excluded? */
 bool bf_utf8_valid(const char *bytes, size_t nr_bytes);
 
+/** @text as one word of a shell's command line, quoted where it must be.  NULL: no memory. */
+char *bf_shell_word(const char *text);
+
 #endif
