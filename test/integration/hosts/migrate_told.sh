@@ -76,8 +76,16 @@ paused() {
     hosts_run A bitferry wait --quiet --timeout 60 "$leaving"
     equal "chk1 chk2<chk1" "$(tree B paused)" "checkpoints at the destination"
     equal "" "$(tree A paused)" "checkpoints at the source"
-    forget paused
     ok "a guest that arrives paused: they define its checkpoints when it runs"
+
+    ! BITFERRY_FAIL_POINT=migrate.finished:kill hosts_run B bitferry migrate --quiet paused $a_uri -- \
+        --live --persistent --unsafe 2>/dev/null || die "the command was not killed"
+    leaving=$(hosts_run B bitferry list --json --socket /run/bitferry/source/control.sock | jq -r '.moves[-1].id')
+    hosts_run B bitferry wait --quiet --timeout 60 --socket /run/bitferry/source/control.sock "$leaving"
+    equal "chk1 chk2<chk1" "$(tree A paused)" "checkpoints at the destination"
+    equal "" "$(tree B paused)" "checkpoints at the source"
+    forget paused
+    ok "the command is killed when the machine has left: the daemons finish"
 }
 
 # libvirt fails when the state is sent: a bitmap of the name is in the destination's image
