@@ -139,7 +139,10 @@ static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uin
         return;
     }
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps && at < nr_measures; i++) {
-        if (is_here(drive, drive->offer.states[i].disk) && measures[at++].found)
+        if (!is_here(drive, drive->offer.states[i].disk) || !measures[at++].found)
+            continue;
+        drive->offer.bitmaps[i].locked = measures[at - 1].locked;
+        if (!drive->offer.bitmaps[i].stays)
             drive->found.bitmaps[i] |= judge_final(drive, i, &measures[at - 1]);
     }
     drive->found.trackers = true;

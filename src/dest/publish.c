@@ -10,54 +10,8 @@
 
 static bool is_mine_to_remove(const struct dest_drive *drive, uint32_t index)
 {
-    if (drive->wish.kind == BF_DEST_REMOVE_STALE)
-        return bf_dest_is_stale(&drive->machine, index);
     return bf_dest_is_published(&drive->machine, index) &&
            drive->offer.states[index].drop != BF_DROP_NONE;
-}
-
-void dest_warn_in_use(struct dest_drive *drive, const struct bf_error *err)
-{
-    char text[BF_ERROR_TEXT_MAX + 128];
-
-    (void)snprintf(text, sizeof text,
-                   "the commit waits until nobody uses a bitmap here (a backup or an export): %s",
-                   err->text);
-    bf_move_warn(drive->move, text);
-}
-
-static void on_stale_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)
-{
-    struct dest_drive *drive = ctx;
-
-    if (!dest_op_ended(drive))
-        return;
-    if (end == BF_LIVE_DONE) {
-        dest_answer(drive, BF_DEST_DONE);
-    } else if (end == BF_LIVE_UNKNOWN) {
-        dest_doubt(drive);
-    } else {
-        bf_log(BF_LOG_WARNING, "move %s: removing what a former visit left: %s", drive->move->id,
-               err->text);
-        dest_warn_in_use(drive, err);
-        dest_answer(drive, BF_DEST_REFUSED);
-    }
-}
-
-void dest_remove_stale(struct dest_drive *drive)
-{
-    struct bf_live_actions actions;
-
-    bf_live_actions_begin(&actions);
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (is_mine_to_remove(drive, i))
-            bf_live_actions_remove(&actions, dest_node_of(drive, i), drive->offer.bitmaps[i].name);
-    }
-    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_stale_removed,
-                    drive, NULL) == 0)
-        dest_op_began(drive);
-    else
-        dest_doubt(drive);
 }
 
 static void on_unpublished(void *ctx, enum bf_live_end end, const struct bf_error *err)

@@ -23,8 +23,8 @@ begin_pair() {
     qemu dest -machine none -incoming defer
     # without QEMU's locks, as on many a network: nothing but ourselves holds us back
     equal '"OK\r\n"' "$(hmp source "drive_add 0 if=none,id=guest-vda,node-name=vda,format=qcow2,file.driver=file,file.filename=$image,file.locking=off")" "drive_add"
-    qmp dest blockdev-add "$(jq -nc --arg image "$image" '{driver:"qcow2","node-name":"there",
-        file:{driver:"file",filename:$image,locking:"off"}}')"
+    qmp dest blockdev-add "$(jq -nc --arg image "$image" --argjson locked "${read_only:-false}" '{driver:"qcow2",
+        "node-name":"there","read-only":$locked,file:{driver:"file",filename:$image,locking:"off"}}')"
     add_bitmap source vda c recording persistent
     guest_writes source guest-vda 10 11
     qmp dest migrate-incoming "{\"uri\":\"unix:$scratch/ram\"}"
@@ -45,10 +45,14 @@ migrate_to_pause() {
 }
 
 migrate_to_end() {
+    migrate_on
+    guest_writes dest there 20
+}
+
+migrate_on() {
     qmp source migrate-continue '{"state":"pre-switchover"}'
     wait_for 60 is completed migration source
     wait_for 60 is running run_state dest
-    guest_writes dest there 20
 }
 
 outcome() {
@@ -149,3 +153,19 @@ equal '' "$(bitmap dest there torn)" "an inconsistent bitmap, which was dropped"
 end_pair '10 11 12 20'
 equal 'stored: 12 20' "$(stored_granules "$image" gone)" "in the image, of what the destination's QEMU had not"
 ok "each bitmap that the destination did not load as it should have is told by name, or made good"
+
+# --- an image that the destination opens read-only: its bitmaps can be neither changed nor removed ---
+
+read_only=true before=leave_inconsistent begin_pair
+begin_move
+migrate_to_pause
+migrate_on
+for role in source dest; do
+    order $role wait --quiet --for committed --timeout 60 "${move[$role]}" >/dev/null 2>&1 || true
+    equal 'c native; torn dropped BITMAP_INCONSISTENT' "$(told $role)" "says the $role, of a read-only image"
+done
+order dest status --json "${move[dest]}" |
+    jq -e '.moves[0].warnings[] | select(test("torn. stays on vda here.*read-only"))' >/dev/null ||
+    die "nobody says what stays"
+end_pair '10 11'
+ok "bitmaps in an image that is read-only at the destination are proven as they are; what cannot be removed is told"

@@ -47,6 +47,7 @@ static void read_state(struct bf_live_measure *measure, const json_t *node, cons
     measure->persistent = flag_of(bitmap, "persistent");
     measure->busy = flag_of(bitmap, "busy");
     measure->inconsistent = flag_of(bitmap, "inconsistent");
+    measure->locked = measure->persistent && flag_of(node, "ro");
     measure->granularity_bytes = granularity_bytes;
     measure->disk_size_bytes = number_of(json_object_get(node, "image"), "virtual-size");
     if (granularity_bytes > 0)

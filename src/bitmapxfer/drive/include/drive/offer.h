@@ -77,6 +77,8 @@ struct bf_offer_bitmap {
     bool mapped;               /* the source's migration stream would carry it */
     bool collides;             /* destination: one of the name would fail QEMU's own transfer */
     bool fresh;                /* destination, where QEMU may bring it: one of the name is new */
+    bool locked;               /* destination: one of the name is in an image that is read-only */
+    bool stays;                /* ... and could not be removed */
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */

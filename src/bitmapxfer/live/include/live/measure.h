@@ -18,6 +18,8 @@ struct bf_live_measure {
     bool persistent;
     bool busy;
     bool inconsistent;
+    bool
+        locked; /* stored in an image that QEMU may not write to: it cannot be changed or removed */
     uint64_t granularity_bytes;
     uint64_t disk_size_bytes;
     struct bf_summary summary;
