@@ -37,6 +37,13 @@ struct dest_found {
     bool trackers, deltas, guest_runs;
 };
 
+/** Has what QEMU brought all that we have? */
+enum dest_proven {
+    DEST_UNCOMPARED,
+    DEST_PROVEN,
+    DEST_SHORT,
+};
+
 struct dest_drive {
     struct bf_move *move;
     uv_loop_t *loop;
@@ -51,6 +58,7 @@ struct dest_drive {
     bool begun;                 /* and there is a machine */
     struct bf_ledger ledger;
     struct dest_exports exports;
+    uint32_t announced_epoch; /* in the journal that was read; 0: nothing */
 
     struct bf_qemu *qemu;       /* of a machine that runs, or NULL */
     struct dest_images *images; /* images.h: of one that is shut off, or NULL */
@@ -83,7 +91,9 @@ struct dest_drive {
     void (*placed_step)(struct dest_drive *drive);
     void (*swept_step)(struct dest_drive *drive);
     void (*proven_step)(struct dest_drive *drive);
-    bool *proven; /* native.c: per bitmap */
+    void (*loaded_step)(struct dest_drive *drive);
+    uint8_t *proven;    /* native.c: enum dest_proven, per bitmap */
+    unsigned nr_proofs; /* brought.c: how often loading what proves was begun */
 
     bool pumping;
     bool stream_set; /* modes.c: the capability is ours */
@@ -240,8 +250,19 @@ void dest_warn_in_use(struct dest_drive *drive, const struct bf_error *err);
 void dest_inspect(struct dest_drive *drive);
 void dest_inspect_brought(struct dest_drive *drive); /* in place of it, of BF_HANDOFF_NATIVE */
 
-/** Take BF_FOUND_NATIVE away from what does not have all that the snapshot and the delta have; then
- * @next. */
+/** What was fetched to prove bitmaps that QEMU brings, into this QEMU; then @next.  Each that is
+ *  there is told to dest_note_proof(); @index: of a bitmap, of a disk in BF_ROUND_DELTA. */
+void dest_load_proofs(struct dest_drive *drive, enum bf_round round,
+                      void (*next)(struct dest_drive *drive));
+void dest_note_proof(struct dest_drive *drive, uint32_t index,
+                     const struct bf_live_measure *measure);
+
+/** Is it known what was written on the disk until the guest was paused?  Nothing at all? */
+bool dest_has_delta(const struct dest_drive *drive, uint32_t disk);
+bool dest_is_delta_empty(const struct dest_drive *drive, uint32_t disk);
+
+/** Compare what QEMU brought (BF_FOUND_NATIVE) with the snapshot and the delta, as far as found:
+ *  drive->proven says what came of it.  Then @next. */
 void dest_prove_natives(struct dest_drive *drive, void (*next)(struct dest_drive *drive));
 void dest_pull(struct dest_drive *drive);
 void dest_clean(struct dest_drive *drive); /* CLEAN and UNDO */

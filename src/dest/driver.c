@@ -312,6 +312,8 @@ static int recover(struct bf_move *move, uv_loop_t *loop, const struct bf_config
     if (r < 0)
         return give_up(drive, r);
     drive->offered = drive->ledger.has_offer;
+    if (drive->ledger.has_record && drive->ledger.record.epoch != drive->announced_epoch)
+        dest_forget_announcements(drive);
     return begin(drive, err);
 }
 

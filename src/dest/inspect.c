@@ -101,6 +101,18 @@ static void ask_status(struct dest_drive *drive)
         look_again(drive, NULL);
 }
 
+/* It stays only if nothing of ours is missing in it. */
+static void on_natives_compared(struct dest_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (drive->proven[i] != DEST_PROVEN)
+            drive->found.bitmaps[i] &= (uint8_t)~BF_FOUND_NATIVE;
+        else if (drive->found.bitmaps[i] & BF_FOUND_SNAPSHOT)
+            drive->offer.bitmaps[i].proof = BF_BY_BITS;
+    }
+    ask_status(drive);
+}
+
 /* What QEMU has brought counts where it is decided what stays. */
 static bool judges_natives(const struct dest_drive *drive)
 {
@@ -153,7 +165,7 @@ static void on_names_seen(void *ctx, const struct bf_live_measure *measures, uin
             drive->found.trackers && measures[at].found && measures[at].recording;
         at++;
     }
-    dest_prove_natives(drive, ask_status);
+    dest_prove_natives(drive, on_natives_compared);
 }
 
 static void look_at_names(struct dest_drive *drive)

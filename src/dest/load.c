@@ -1,10 +1,12 @@
-/* LOAD: what was pulled becomes temporaries in QEMU, one after the other, and is proven there. */
+/* LOAD: what was pulled becomes temporaries in QEMU, one after the other, and is proven there.  Of
+ * bitmaps that QEMU brings INSPECT does the same (brought.c), without LOAD's answer. */
 #include "drive.h"
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct bf_known *written(const struct dest_drive *drive, uint32_t index)
 {
@@ -20,8 +22,24 @@ static const char *temporary(const struct dest_drive *drive, uint32_t index, cha
                               index, buf);
 }
 
+/* Of another run of this daemon only the file is known. */
+static bool is_proof_here(const struct dest_drive *drive, uint32_t index)
+{
+    char path[BF_CARRIER_PATH_MAX + 1];
+    bool delta = drive->wish.round == BF_ROUND_DELTA;
+
+    if (delta ? !dest_has_delta(drive, index) || dest_is_delta_empty(drive, index)
+              : !drive->offer.bitmaps[index].served || !drive->offer.states[index].recording)
+        return false;
+    return access(bf_carrier_path(drive->config, drive->move->id, drive->wish.round, index, path),
+                  R_OK) == 0;
+}
+
 static bool is_to_load(const struct dest_drive *drive, uint32_t index)
 {
+    if (drive->wish.kind == BF_DEST_INSPECT)
+        return drive->offer.disks[dest_disk_of(drive, index)].node[0] &&
+               is_proof_here(drive, index);
     return dest_wants(drive, index) && written(drive, index)->known;
 }
 
@@ -29,7 +47,10 @@ static bool is_to_load(const struct dest_drive *drive, uint32_t index)
 static void doubt(struct dest_drive *drive)
 {
     dest_early_forget(drive);
-    dest_doubt(drive);
+    if (drive->wish.kind == BF_DEST_INSPECT)
+        dest_repeat(drive);
+    else
+        dest_doubt(drive);
 }
 
 /* --- proof --- */
@@ -52,12 +73,17 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
         if (!is_to_load(drive, i))
             continue;
         measure = &measures[at++];
-        if (!bf_live_measure_is(measure, &written(drive, i)->summary))
+        if (drive->wish.kind == BF_DEST_INSPECT)
+            dest_note_proof(drive, i, measure);
+        else if (!bf_live_measure_is(measure, &written(drive, i)->summary))
             dest_drop_item(drive, i,
                            measure->found ? BF_DROP_DIGEST_MISMATCH : BF_DROP_LOAD_REFUSED);
     }
     bf_fail_point("dest.loaded");
-    dest_answer(drive, BF_DEST_DONE);
+    if (drive->wish.kind == BF_DEST_INSPECT)
+        drive->loaded_step(drive);
+    else
+        dest_answer(drive, BF_DEST_DONE);
 }
 
 static void prove(struct dest_drive *drive)
@@ -152,4 +178,13 @@ void dest_load(struct dest_drive *drive)
         doubt(drive);
     else
         load_next(drive);
+}
+
+void dest_load_proofs(struct dest_drive *drive, enum bf_round round,
+                      void (*next)(struct dest_drive *drive))
+{
+    drive->wish.round = round;
+    drive->loaded_step = next;
+    drive->cursor = 0;
+    load_next(drive);
 }

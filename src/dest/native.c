@@ -112,12 +112,15 @@ static void sweep(struct dest_drive *drive, void (*next)(struct dest_drive *driv
 
 static void finish(struct dest_drive *drive)
 {
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->proven[i])
-            continue;
-        drive->found.bitmaps[i] &= (uint8_t)~BF_FOUND_NATIVE;
-    }
     drive->proven_step(drive);
+}
+
+static enum dest_proven compare(const struct bf_live_measure *native,
+                                const struct bf_live_measure *united)
+{
+    if (!native->found || !native->digested || !united->found || !united->digested)
+        return DEST_UNCOMPARED;
+    return bf_summary_equal(&native->summary, &united->summary) ? DEST_PROVEN : DEST_SHORT;
 }
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -138,9 +141,8 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
 
         if (!is_candidate(drive, i))
             continue;
-        drive->proven[i] = native->found && native->digested && united->found && united->digested &&
-                           bf_summary_equal(&native->summary, &united->summary);
-        if (native->digested && united->digested && !drive->proven[i])
+        drive->proven[i] = (uint8_t)compare(native, united);
+        if (drive->proven[i] == DEST_SHORT)
             bf_log(BF_LOG_WARNING,
                    "move %s: of bitmap %s QEMU has brought %llu dirty blocks, but %llu are needed",
                    drive->move->id, drive->offer.bitmaps[i].name,
@@ -241,7 +243,7 @@ void dest_prove_natives(struct dest_drive *drive, void (*next)(struct dest_drive
     drive->proven_step = next;
     drive->cursor = 0;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        drive->proven[i] = false;
+        drive->proven[i] = DEST_UNCOMPARED;
         any = any || is_candidate(drive, i);
     }
     if (any)

@@ -57,6 +57,23 @@ void dest_pull_settle(struct dest_drive *drive)
         dest_answer(drive, BF_DEST_DONE);
 }
 
+/* A bitmap that QEMU brings is not lost with what would prove it. */
+static void not_fetched(struct dest_drive *drive, uint32_t index, enum bf_drop reason)
+{
+    if (drive->offer.kind != BF_HANDOFF_NATIVE)
+        dest_drop_item(drive, index, reason);
+    else
+        bf_log(BF_LOG_WARNING, "move %s: what proves a bitmap of disk %s was not fetched: %s",
+               drive->move->id, drive->offer.disks[dest_disk_of(drive, index)].name,
+               bf_drop_text(reason));
+}
+
+static void pulled(struct dest_drive *drive, uint32_t index)
+{
+    if (drive->offer.kind != BF_HANDOFF_NATIVE) /* that is loaded when it is judged */
+        dest_early_pulled(drive, index);
+}
+
 static void on_item(void *ctx, const struct bf_fetch_item *item)
 {
     struct dest_drive *drive = ctx;
@@ -65,9 +82,9 @@ static void on_item(void *ctx, const struct bf_fetch_item *item)
     known->known = item->failed == BF_E_NONE;
     known->summary = item->written;
     if (known->known)
-        dest_early_pulled(drive, item->index);
+        pulled(drive, item->index);
     else
-        dest_drop_item(drive, item->index, reason_of(item));
+        not_fetched(drive, item->index, reason_of(item));
 }
 
 static void on_fetched(void *ctx)
@@ -91,9 +108,17 @@ static bool fill_item(const struct dest_drive *drive, uint32_t index, struct bf_
         .disk_size_bytes = disk->size_bytes,
         .granularity_bytes = dest_granularity_of(drive, index),
         .announced = announced(drive, index)->summary,
-        .wanted_size_bytes = disk->placed_size_bytes,
+        .wanted_size_bytes =
+            drive->offer.kind == BF_HANDOFF_NATIVE ? disk->size_bytes : disk->placed_size_bytes,
     };
     return item->export_name && item->path;
+}
+
+/* Of a delta that proves, and is empty, the count says all. */
+static bool is_empty_proof(const struct dest_drive *drive, uint32_t index)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE && drive->wish.round == BF_ROUND_DELTA &&
+           announced(drive, index)->known && announced(drive, index)->summary.nr_dirty_bits == 0;
 }
 
 /* What was not announced does not come. */
@@ -102,15 +127,23 @@ static uint32_t fill_items(struct dest_drive *drive, struct bf_fetch_item *items
     uint32_t nr_items = 0;
 
     for (uint32_t i = 0; i < dest_nr_items(drive); i++) {
-        if (!dest_wants(drive, i))
+        if (!dest_wants(drive, i) || is_empty_proof(drive, i))
             continue;
         if (!announced(drive, i)->known || !export_of(drive, i) ||
             !fill_item(drive, i, &items[nr_items]))
-            dest_drop_item(drive, i, BF_DROP_PULL_FAILED);
+            not_fetched(drive, i, BF_DROP_PULL_FAILED);
         else
             nr_items++;
     }
     return nr_items;
+}
+
+/* NULL: there is no QEMU, or none yet. */
+static const struct bf_live_identity *qemu_identity(const struct dest_drive *drive)
+{
+    struct bf_live *live = drive->images ? NULL : bf_qemu_live(drive->qemu);
+
+    return live ? bf_live_identity(live) : NULL;
 }
 
 void dest_stop_pull(struct dest_drive *drive)
@@ -141,9 +174,7 @@ void dest_pull(struct dest_drive *drive)
         dest_answer(drive, BF_DEST_DONE);
         return;
     }
-    r = bf_carrier_folder_make(drive->config, drive->move->id,
-                               drive->images ? NULL : bf_live_identity(bf_qemu_live(drive->qemu)),
-                               &err);
+    r = bf_carrier_folder_make(drive->config, drive->move->id, qemu_identity(drive), &err);
     if (r < 0)
         bf_fetch_items_free(items, nr_items);
     else
@@ -154,5 +185,5 @@ void dest_pull(struct dest_drive *drive)
         return;
     }
     bf_log(BF_LOG_WARNING, "move %s: pulling: %s", drive->move->id, err.text);
-    dest_answer(drive, BF_DEST_REFUSED);
+    dest_answer(drive, drive->offer.kind == BF_HANDOFF_NATIVE ? BF_DEST_DONE : BF_DEST_REFUSED);
 }

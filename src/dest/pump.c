@@ -145,6 +145,24 @@ static void carry_out_gone(struct dest_drive *drive)
     }
 }
 
+/* What proves the bitmaps that QEMU brings is put into it when they are judged (brought.c). */
+static bool is_fetching_only(const struct dest_drive *drive)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE &&
+           (drive->machine.state == BF_DEST_PULLING || drive->machine.state == BF_DEST_LOADING);
+}
+
+static void carry_out_fetching(struct dest_drive *drive)
+{
+    drive->wish_started = true;
+    drive->wish_ms = uv_now(drive->loop);
+    memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
+    if (drive->wish.kind == BF_DEST_PULL)
+        dest_pull(drive);
+    else
+        dest_answer(drive, BF_DEST_DONE);
+}
+
 /* Nothing of ours is in a QEMU that nobody has seen yet. */
 static bool is_before_arrival(const struct dest_drive *drive)
 {
@@ -160,10 +178,13 @@ static void carry_out_before(struct dest_drive *drive)
 {
     drive->wish_started = true;
     memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
-    if (drive->wish.kind == BF_DEST_INSPECT)
+    if (drive->wish.kind == BF_DEST_INSPECT) {
         carry_out_gone(drive);
-    else
-        dest_answer(drive, BF_DEST_DONE);
+        return;
+    }
+    bf_carrier_folder_remove(drive->config, drive->move->id, drive->offer.nr_bitmaps,
+                             drive->offer.nr_disks);
+    dest_answer(drive, BF_DEST_DONE);
 }
 
 /* A pull that is not wanted any more gives way; transactions are let come to their end. */
@@ -185,6 +206,10 @@ void dest_try_wish(struct dest_drive *drive)
         return;
     if (drive->busy) {
         make_way(drive);
+        return;
+    }
+    if (is_fetching_only(drive)) {
+        carry_out_fetching(drive);
         return;
     }
     if (!drive->images && !bf_qemu_is_gone(drive->qemu) && !bf_qemu_live(drive->qemu)) {

@@ -66,11 +66,12 @@ static void forget_exports(struct dest_drive *drive)
 
 void dest_forget_announcements(struct dest_drive *drive)
 {
+    bool in_offer = drive->offer.kind == BF_HANDOFF_NATIVE; /* it says what there is */
+
     forget_exports(drive);
-    if (drive->offer.kind == BF_HANDOFF_NATIVE) /* the offer itself says what there is */
-        return;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        drive->offer.bitmaps[i].announced.known = false;
+        drive->offer.bitmaps[i].announced.known &= in_offer;
+        drive->offer.bitmaps[i].served = false;
         drive->offer.bitmaps[i].loaded.known = false;
     }
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
@@ -121,6 +122,10 @@ static int take_summaries(struct bf_offer *offer, const Bitferry__Word *word, bo
         memcpy(now.summary.sha256, export->sha256.data, BF_SHA256_BYTES);
         *ret_news = *ret_news || !known->known || !bf_summary_equal(&known->summary, &now.summary);
         *known = now;
+        if (delta)
+            continue;
+        *ret_news = *ret_news || !offer->bitmaps[export->index].served;
+        offer->bitmaps[export->index].served = true;
     }
     return r;
 }
@@ -187,6 +192,9 @@ int dest_take_announcements(void *ctx, const Bitferry__Envelope *envelope)
     struct dest_drive *drive = ctx;
     bool news;
 
+    if (drive->announced_epoch != envelope->epoch) /* as BEGUN did */
+        dest_forget_announcements(drive);
+    drive->announced_epoch = envelope->epoch;
     return take_summaries(&drive->offer, envelope->word, &news, NULL);
 }
 

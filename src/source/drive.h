@@ -21,6 +21,13 @@
 
 #include <stdatomic.h>
 
+/** kept.c: are the deltas in the images too? */
+enum source_kept {
+    SOURCE_KEEPS_NOTHING, /* not yet, at least */
+    SOURCE_KEPT,
+    SOURCE_NOT_KEPT,
+};
+
 struct source_drive;
 struct source_reading;
 struct source_images;
@@ -92,7 +99,8 @@ struct source_drive {
     struct source_reading *reading; /* SERVE, by block status */
     bool no_spill;                  /* nothing else would do */
     bool behind; /* SERVE: it is answered, and the carriers that are still to come are written */
-    char migration[32]; /* INSPECT: query-migrate said */
+    enum source_kept kept; /* of this epoch */
+    char migration[32];    /* INSPECT: query-migrate said */
     void (*again_step)(struct source_drive *drive);
     void (*work_step)(struct source_drive *drive);
     void (*work_then)(struct source_drive *drive);
@@ -270,6 +278,8 @@ void source_repair(struct source_drive *drive);
 uint32_t source_nr_items(const struct source_drive *drive);
 bool source_item_wanted(const struct source_drive *drive, uint32_t item); /* not dropped either */
 void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason);
+bool source_item_is_empty(const struct source_drive *drive, uint32_t item); /* not to be read */
+bool source_must_not_export(const struct source_drive *drive); /* not by block status either */
 uint32_t source_item_disk(const struct source_drive *drive, uint32_t item);
 uint64_t source_item_granularity(const struct source_drive *drive, uint32_t item);
 uint64_t source_item_bytes(const struct source_drive *drive, uint32_t item); /* packed */
@@ -281,6 +291,10 @@ void source_item_progress(struct source_drive *drive, uint32_t item, uint64_t do
 
 /** The carriers of all wanted items are written: serve them, and answer the wish. */
 void source_serve_carriers(struct source_drive *drive);
+
+/** kept.c: copy the deltas to where QEMU stores them, if now is the time; SERVE of those. */
+void source_keep_deltas(struct source_drive *drive);
+void source_serve_kept(struct source_drive *drive);
 
 /** RETIRE, where nobody has the images open. */
 void source_retire_stored(struct source_drive *drive);

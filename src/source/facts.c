@@ -56,6 +56,7 @@ static void on_migration(struct source_drive *drive, enum bf_live_migration migr
     case BF_LIVE_MIGRATION_SETUP:
     case BF_LIVE_MIGRATION_ACTIVE:
         drive->migrating = true;
+        source_keep_deltas(drive);
         break;
     case BF_LIVE_MIGRATION_NONE:
         break;

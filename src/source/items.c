@@ -30,12 +30,27 @@ bool source_item_wanted(const struct source_drive *drive, uint32_t item)
     return true;
 }
 
+/* Of a bitmap that QEMU brings nothing but the proof is lost with it. */
 void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason)
 {
+    source_item_known(drive, item)->known = false;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (concerns(drive, item, i))
             drive->drops[i] = (uint8_t)reason;
     }
+}
+
+/* Where nothing was written since the snapshot, that count is all there is to tell. */
+bool source_item_is_empty(const struct source_drive *drive, uint32_t item)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE && is_delta(drive) &&
+           drive->offer.deltas[item].known && drive->offer.deltas[item].summary.nr_dirty_bits == 0;
+}
+
+/* An exported bitmap is busy, and a migration that QEMU begins just then fails with it. */
+bool source_must_not_export(const struct source_drive *drive)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE && !is_delta(drive);
 }
 
 uint32_t source_item_disk(const struct source_drive *drive, uint32_t item)

@@ -38,6 +38,7 @@ static bool fill_disk(struct bf_offer *offer, uint32_t index, const struct bf_li
     disk->node = strdup(from->node);
     disk->file = from->file ? strdup(from->file) : NULL;
     disk->size_bytes = from->size_bytes;
+    disk->keeps = from->can_persist;
     for (uint32_t i = 0; i < from->nr_bitmaps; i++)
         whole = fill_bitmap(offer, index, (*at)++, &from->bitmaps[i]) && whole;
     return whole && disk->name && disk->node;

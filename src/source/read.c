@@ -37,7 +37,8 @@ static void read_all_ended(struct source_drive *drive)
 
 void source_read_next(struct source_drive *drive)
 {
-    while (drive->cursor < source_nr_items(drive) && !source_item_wanted(drive, drive->cursor))
+    while (drive->cursor < source_nr_items(drive) && (!source_item_wanted(drive, drive->cursor) ||
+                                                      source_item_is_empty(drive, drive->cursor)))
         drive->cursor++;
     if (drive->cursor == source_nr_items(drive))
         read_all_ended(drive);
@@ -106,7 +107,7 @@ static void on_summarized(struct source_drive *drive)
 static bool may_change_way(const struct source_drive *drive, const struct bf_error *err)
 {
     return !drive->no_spill && drive->move->plan.read == BF_READ_AUTO &&
-           err->code != BF_E_INTERRUPTED;
+           err->code != BF_E_INTERRUPTED && !source_must_not_export(drive);
 }
 
 /* QEMU writes carriers, and all is known that the destination must be told. */

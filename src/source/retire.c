@@ -22,7 +22,7 @@ static void on_removed_from_image(void *ctx, struct bf_process *process, int64_t
 
     (void)process;
     if (source_op_ended(drive)) {
-        if (status != 0 || signum != 0)
+        if ((status != 0 || signum != 0) && drive->cursor < drive->offer.nr_bitmaps)
             drive->drops[drive->cursor] = BF_DROP_BITMAP_BUSY;
         drive->cursor++;
         retire_next_stored(drive);
@@ -62,22 +62,27 @@ static bool may_be_left(const struct source_drive *drive, uint32_t bitmap)
            of->image == BF_SAMENESS_UNKNOWN && !may_touch_of(drive, bitmap);
 }
 
-static bool is_stored(const struct source_drive *drive, uint32_t index)
+static bool has_bitmap(const char *file, const char *name)
 {
     BF_CLEANUP(bf_reader_freep) struct bf_reader *reader = NULL;
-    const char *file = image_of(drive, index);
     uint32_t at;
 
-    return drive->offer.bitmaps[index].persistent && file && may_touch_of(drive, index) &&
-           bf_reader_open_path(file, 0, &reader, NULL) == 0 &&
-           bf_reader_find(reader, drive->offer.bitmaps[index].name, &at, NULL) == 0;
+    return bf_reader_open_path(file, 0, &reader, NULL) == 0 &&
+           bf_reader_find(reader, name, &at, NULL) == 0;
 }
 
-static int remove_from_image(struct source_drive *drive, uint32_t index, struct bf_error *err)
+static bool is_stored(const struct source_drive *drive, uint32_t index)
 {
-    const char *argv[] = {
-        "qemu-img", "bitmap", "--remove", image_of(drive, index), drive->offer.bitmaps[index].name,
-        NULL};
+    const char *file = image_of(drive, index);
+
+    return drive->offer.bitmaps[index].persistent && file && may_touch_of(drive, index) &&
+           has_bitmap(file, drive->offer.bitmaps[index].name);
+}
+
+static int remove_from_image(struct source_drive *drive, const char *file, const char *name,
+                             struct bf_error *err)
+{
+    const char *argv[] = {"qemu-img", "bitmap", "--remove", file, name, NULL};
     struct bf_process *process;
     int r = bf_process_start(drive->loop, argv, 2, -1, on_removed_from_image, drive, &process, err);
 
@@ -98,6 +103,24 @@ static void finish(struct source_drive *drive)
     source_answer(drive, nr_left > 0 ? BF_SOURCE_REFUSED : BF_SOURCE_DONE);
 }
 
+/* What kept.c has put there; the cursor counts on. */
+static void retire_next_kept(struct source_drive *drive)
+{
+    const struct bf_offer *offer = &drive->offer;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+
+    for (; drive->cursor < offer->nr_bitmaps + offer->nr_disks; drive->cursor++) {
+        uint32_t disk = drive->cursor - offer->nr_bitmaps;
+        const char *file = offer->disks[disk].file;
+
+        (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_KEPT, disk, name);
+        if (file && file[0] == '/' && offer->kind == BF_HANDOFF_NATIVE && may_touch(drive, disk) &&
+            has_bitmap(file, name) && remove_from_image(drive, file, name, NULL) == 0)
+            return;
+    }
+    finish(drive);
+}
+
 static void retire_next_stored(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
@@ -105,12 +128,13 @@ static void retire_next_stored(struct source_drive *drive)
     for (; drive->cursor < drive->offer.nr_bitmaps; drive->cursor++) {
         if (!is_stored(drive, drive->cursor))
             continue;
-        if (remove_from_image(drive, drive->cursor, &err) == 0)
+        if (remove_from_image(drive, image_of(drive, drive->cursor),
+                              drive->offer.bitmaps[drive->cursor].name, &err) == 0)
             return;
         bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, err.text);
         drive->drops[drive->cursor] = BF_DROP_BITMAP_BUSY;
     }
-    finish(drive);
+    retire_next_kept(drive);
 }
 
 void source_retire_stored(struct source_drive *drive)

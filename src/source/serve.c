@@ -88,8 +88,8 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     for (uint32_t i = 0; i < source_nr_items(drive) && at < nr_measures; i++) {
         if (!bf_offer_travels(&drive->offer, drive->wish.round, i))
             continue;
-        *source_item_known(drive, i) =
-            (struct bf_known){measures[at].digested, measures[at].summary};
+        *source_item_known(drive, i) = (struct bf_known){
+            measures[at].digested && source_item_wanted(drive, i), measures[at].summary};
         if (!measures[at].digested && !can_be_summarized(&measures[at]) &&
             source_item_wanted(drive, i))
             source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
@@ -97,7 +97,8 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
             source_item_progress(drive, i, 0, source_item_bytes(drive, i));
         at++;
     }
-    drive->no_spill = drive->no_spill || drive->move->plan.read == BF_READ_BLOCK_STATUS;
+    if (!source_must_not_export(drive))
+        drive->no_spill = drive->no_spill || drive->move->plan.read == BF_READ_BLOCK_STATUS;
     source_read_next(drive);
 }
 
@@ -193,7 +194,13 @@ static void on_disks_seen(void *ctx, struct bf_live_survey *seen, const struct b
     disable_deltas(drive);
 }
 
-void source_serve(struct source_drive *drive)
+static void forget_deltas(struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
+        drive->offer.deltas[i].known = false;
+}
+
+static void serve_out_of_qemu(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
 
@@ -207,4 +214,16 @@ void source_serve(struct source_drive *drive)
         measure(drive);
     else if (source_look(drive, on_disks_seen) < 0)
         disable_deltas(drive);
+}
+
+void source_serve(struct source_drive *drive)
+{
+    bool delta = drive->wish.round == BF_ROUND_DELTA;
+
+    if (delta)
+        forget_deltas(drive);
+    if (delta && drive->kept == SOURCE_KEPT)
+        source_serve_kept(drive);
+    else
+        serve_out_of_qemu(drive);
 }

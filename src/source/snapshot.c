@@ -56,7 +56,8 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
 
 static bool may_wait(const struct source_drive *drive)
 {
-    return uv_now(drive->loop) - drive->wish_ms < drive->config->busy_timeout_s * 1000;
+    return drive->offer.kind != BF_HANDOFF_NATIVE && /* there its migration has begun */
+           uv_now(drive->loop) - drive->wish_ms < drive->config->busy_timeout_s * 1000;
 }
 
 static void on_done(void *ctx, enum bf_live_end end, const struct bf_error *err)
@@ -120,11 +121,19 @@ static void add_deltas(const struct source_drive *drive, struct bf_live_actions 
     }
 }
 
+/* Without a mapping QEMU would send what only proves along with what it brings. */
+static bool would_be_sent(const struct source_drive *drive)
+{
+    return drive->offer.kind == BF_HANDOFF_NATIVE && drive->offer.dirty_bitmaps &&
+           !drive->mapped_before;
+}
+
 void source_snapshot(struct source_drive *drive)
 {
     struct bf_live_actions actions;
 
-    if (!bf_qemu_live(drive->qemu)) {
+    drive->kept = SOURCE_KEEPS_NOTHING;
+    if (!bf_qemu_live(drive->qemu) || would_be_sent(drive)) {
         source_answer(drive, BF_SOURCE_REFUSED);
         return;
     }

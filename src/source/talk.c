@@ -293,6 +293,7 @@ void source_on_tick(uv_timer_t *timer)
         return;
     source_call(drive);
     source_show_mirrors(drive);
+    source_keep_deltas(drive);
     if (drive->machine.state == BF_SOURCE_ENDED)
         source_pump(drive);
     else

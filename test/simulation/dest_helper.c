@@ -267,6 +267,7 @@ static void clean(struct world *world)
 {
     if (world->settings.breakage == BREAK_LEAVE_TEMPORARIES)
         return;
+    brought_forget(world);
     if (!still_keeps_carriers(world))
         memset(world->loaded, 0, sizeof world->loaded);
     memset(world->dest_delta, 0, sizeof world->dest_delta);
@@ -321,6 +322,10 @@ static void carry_out(struct world *world)
     struct action *action = &world->dest_action;
 
     action->carried_out = 1;
+    if (is_brought(world) && (action->kind == BF_DEST_PULL || action->kind == BF_DEST_LOAD)) {
+        brought_fetch(world);
+        return;
+    }
     switch ((int)action->kind) {
     case BF_DEST_JOURNAL:
         world->dest_journal.written = 1;
@@ -355,7 +360,7 @@ bool dest_carry_out(struct world *world, unsigned unused)
 
     (void)unused;
     if (world->dest_helper != HELPER_ALIVE || !action->active || action->carried_out ||
-        (action->kind == BF_DEST_PULL && !can_pull(world)))
+        (action->kind == BF_DEST_PULL && !is_brought(world) && !can_pull(world)))
         return false;
     carry_out(world);
     return true;

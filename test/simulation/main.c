@@ -100,14 +100,15 @@ static int explore_still(void)
 
 static int explore_brought(void)
 {
-    static const uint8_t natives[] = {NATIVE_GOOD, NATIVE_SHORT, NATIVE_LOST};
+    static const uint8_t natives[] = {NATIVE_GOOD, NATIVE_SHORT, NATIVE_SHORT_LAST, NATIVE_EMPTY,
+                                      NATIVE_LOST};
     struct settings settings = small_world;
     int r = 0;
 
     settings.kind = BF_HANDOFF_NATIVE;
     settings.skips_zeroes = 0;
     for (unsigned i = 0; i < sizeof natives; i++) {
-        settings.nr_blocks = natives[i] == NATIVE_SHORT ? 2 : 1; /* one of them dirty */
+        settings.nr_blocks = natives[i] == NATIVE_SHORT_LAST ? 2 : 1; /* one of them dirty */
         settings.native[0] = natives[i];
         r |= explore_small(&settings, 1, 1);
     }

@@ -282,10 +282,8 @@ static void bring_natively(struct world *world, unsigned bitmap)
 {
     uint8_t native = world->settings.native[bitmap];
 
-    if (native == NATIVE_GOOD)
-        world->final[bitmap] = world->user[bitmap];
-    else if (native == NATIVE_SHORT)
-        bring_short(world, bitmap);
+    if (native == NATIVE_GOOD || native > NR_NATIVES)
+        bring(world, bitmap);
     else if (native == NATIVE_OLD)
         world->final[bitmap] =
             (struct qemu_bitmap){.there = 1, .recording = world->settings.recording[bitmap]};

@@ -43,12 +43,15 @@ static uint8_t random_kind(struct schedule *schedule)
  * and where no mirror runs, nothing excuses a block that is missing. */
 static void fit_to_kind(struct schedule *schedule, struct settings *settings)
 {
-    static const uint8_t brought[] = {NATIVE_GOOD, NATIVE_GOOD, NATIVE_SHORT, NATIVE_LOST};
+    static const uint8_t brought[] = {NATIVE_GOOD,  NATIVE_GOOD,       NATIVE_GOOD,  NATIVE_GOOD,
+                                      NATIVE_SHORT, NATIVE_SHORT_LAST, NATIVE_EMPTY, NATIVE_EMPTY,
+                                      NATIVE_LOST,  NATIVE_SWITCHED};
 
     if (settings->kind != BF_HANDOFF_STILL && settings->kind != BF_HANDOFF_NATIVE)
         return;
     settings->skips_zeroes = 0;
     settings->passes_discards = 0;
+    settings->requires_bits = settings->kind == BF_HANDOFF_NATIVE && below(schedule, 2);
     for (unsigned i = 0; i < settings->nr_bitmaps; i++) {
         if (settings->kind == BF_HANDOFF_NATIVE) {
             settings->native[i] = brought[below(schedule, sizeof brought)];

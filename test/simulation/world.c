@@ -219,6 +219,8 @@ static bool is_answered_for(const struct world *world, unsigned bitmap)
     if (!world->dest_qemu || !final->there || final->stale ||
         (is_still(world) && !still_is_settled(world)))
         return false;
+    if (is_brought(world) && world->proof[bitmap] == BY_COUNT)
+        return false; /* which is told as the weaker proof that it is */
     return !final->native || (world->dest_helper == HELPER_ALIVE &&
                               world->dest_bitmaps[bitmap].drop == BF_DROP_NATIVE);
 }

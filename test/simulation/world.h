@@ -39,6 +39,8 @@ enum {
     X(LEAVE_TEMPORARIES)                                                                           \
     X(NATIVE_BELIEVED)                                                                             \
     X(BROUGHT_UNJUDGED)                                                                            \
+    X(PROOF_WITHOUT_SNAPSHOT)                                                                      \
+    X(PROOF_WITHOUT_DELTA)                                                                         \
     X(SOURCE_RAN_UNNOTICED)                                                                        \
     X(COPY_RAN_UNNOTICED)
 
@@ -64,13 +66,28 @@ struct settings {
     uint8_t sees_pause;       /* capability pause-before-switchover */
     uint8_t patient;          /* the orchestrator waits for `installed`, and for `frozen` */
     uint8_t stale;            /* the destination's image has bitmaps of a former visit */
+    uint8_t requires_bits;    /* NATIVE: the destination takes no count for a proof */
     uint8_t dest_may_return;  /* row 26: the destination dies, the source resumes */
     uint8_t breakage;
 };
 
 /** What QEMU itself does for a bitmap: nothing; brings it; has an old one there instead; loses it;
- * of BF_HANDOFF_NATIVE also: brings too little. */
-enum native { NATIVE_NOT, NATIVE_GOOD, NATIVE_OLD, NATIVE_LOST, NR_NATIVES, NATIVE_SHORT };
+ * of BF_HANDOFF_NATIVE also: brings it without the first block, the last, or any; or in another
+ * state. */
+enum native {
+    NATIVE_NOT,
+    NATIVE_GOOD,
+    NATIVE_OLD,
+    NATIVE_LOST,
+    NR_NATIVES,
+    NATIVE_SHORT,
+    NATIVE_SHORT_LAST,
+    NATIVE_EMPTY,
+    NATIVE_SWITCHED,
+};
+
+/** By what it is proven, if by anything. */
+enum proof { BY_NOTHING, BY_COUNT, BY_DIGEST, BY_BITS };
 
 enum guest { AT_SOURCE, PAUSED, LEFT, AT_DEST, SHUT_OFF };
 
@@ -171,6 +188,9 @@ struct world {
     uint8_t copied_runs;
     uint8_t in_vain;                 /* it ended without the source's last word */
     uint8_t announced_bits[BITMAPS]; /* NATIVE: what the offer says */
+    uint8_t proving;                 /* NATIVE: bitmaps whose snapshot was fetched */
+    uint8_t proving_delta;           /* disks */
+    uint8_t proof[BITMAPS];          /* enum proof */
     /* the helpers: durable, then volatile */
     struct journal source_journal;
     struct journal dest_journal;

@@ -91,6 +91,7 @@ const struct bf_config_key bf_config_keys[] = {
      .max = 86400,
      .number = 600},
     {.name = "expect_domains", .kind = BF_KEY_SWITCH, .at = AT(expect_domains)},
+    {.name = "require_bits", .kind = BF_KEY_SWITCH, .at = AT(require_bits)},
     {.name = "pull_timeout_s",
      .kind = BF_KEY_NUMBER,
      .at = AT(pull_timeout_s),

@@ -71,6 +71,8 @@ static json_t *row_to_json(const struct bf_move_row *row)
     if (object && row->outcome == BF_ROW_DROPPED &&
         json_object_set_new(object, "reason", bf_move_row_reason_to_json(row)) < 0)
         return NULL;
+    if (object && row->proof && json_object_set_new(object, "proof", json_string(row->proof)) < 0)
+        return NULL;
     if (object && row->note && json_object_set_new(object, "note", lossy_text(row->note)) < 0)
         return NULL;
     return bf_steal_ptr(&object);

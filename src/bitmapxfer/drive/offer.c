@@ -245,6 +245,7 @@ enum bf_code bf_drop_code(enum bf_drop drop)
         return BF_E_DIGEST_MISMATCH;
     case BF_DROP_READ_BACK_FAILED:
     case BF_DROP_BROUGHT_SHORT:
+    case BF_DROP_BROUGHT_UNPROVEN:
         return BF_E_COVERAGE_MISSING;
     case BF_DROP_SOURCE_SILENT:
     case BF_DROP_DEST_SILENT:
@@ -302,6 +303,15 @@ static void report_progress(const struct bf_offer *offer, const struct bf_move *
         row->phase = move->role == BF_ROLE_SOURCE ? "read" : "fetched";
 }
 
+/* NULL: it is not known, or not any more. */
+static const char *proof_name(enum bf_proof_of proof)
+{
+    static const char *const names[] = {
+        [BF_BY_COUNT] = "count", [BF_BY_DIGEST] = "digest", [BF_BY_BITS] = "bits"};
+
+    return proof == BF_BY_NOTHING ? NULL : names[proof];
+}
+
 void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool ended,
                      const char *phase)
 {
@@ -316,6 +326,7 @@ void bf_offer_report(const struct bf_offer *offer, struct bf_move *move, bool en
             continue;
         if (drop == BF_DROP_NATIVE) {
             row->outcome = BF_ROW_NATIVE;
+            row->proof = proof_name(offer->bitmaps[i].proof);
         } else if (drop != BF_DROP_NONE) {
             (void)snprintf(text, sizeof text, "%s: %s", bf_drop_name(drop), bf_drop_text(drop));
             bf_move_row_drop(row, bf_drop_code(drop), bf_drop_name(drop), text);

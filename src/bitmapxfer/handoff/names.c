@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const kind_names[BF_NR_TEMPORARY_KINDS] = {
-    "snapshot", "delta", "tracker", "native", "united", "repair", "loaded", "ldelta"};
+    "snapshot", "delta", "tracker", "native", "united", "repair", "loaded", "ldelta", "kept"};
 
 const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
                                      char buf[BF_TEMPORARY_NAME_MAX + 1])

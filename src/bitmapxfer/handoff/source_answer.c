@@ -6,9 +6,19 @@ enum {
     TRIES_MAX = 3, /* of one transaction that QEMU refuses without our seeing why */
 };
 
+/* What is served of NATIVE is a proof, and no bitmap is lost without it. */
+static bool only_proves(const struct bf_source *source)
+{
+    enum bf_source_wish_kind wish = bf_source_row(source->state)->wish;
+
+    return source->kind == BF_HANDOFF_NATIVE &&
+           (wish == BF_SOURCE_SNAPSHOT || wish == BF_SOURCE_SERVE);
+}
+
 static void done(struct bf_source *source, const uint8_t *drops)
 {
-    bf_source_merge(source, drops);
+    if (!only_proves(source))
+        bf_source_merge(source, drops);
     source->tries = 0;
     if (source->state == BF_SOURCE_CONFIRMING &&
         source->giving_up == BF_DROP_MIGRATION_FAILED) /* not retired yet: KEEP */
@@ -50,6 +60,8 @@ static void refused(struct bf_source *source)
 
     if (row->wish == BF_SOURCE_JOURNAL) {
         journal_failed(source);
+    } else if (only_proves(source)) {
+        bf_source_go_unproven(source);
     } else if (row->wish == BF_SOURCE_SERVE) {
         bf_source_drop(source, row->round, BF_DROP_SERVE_FAILED);
         done(source, NULL);

@@ -95,7 +95,7 @@ static void after_word(struct bf_source *source)
         bf_source_go_delta(source);
         break;
     case BF_SOURCE_LOADING_DELTA:
-        bf_source_set_state(source, BF_SOURCE_EXAMINING);
+        bf_source_go_stopped(source);
         break;
     case BF_SOURCE_SEALED:
         source->outcome = BF_OUTCOME_COMMITTED;
@@ -134,6 +134,9 @@ static void deadline(struct bf_source *source)
 {
     if (source->state == BF_SOURCE_ABORTING)
         bf_source_set_state(source, BF_SOURCE_ENDING);
+    else if (source->kind == BF_HANDOFF_NATIVE &&
+             (source->state == BF_SOURCE_LOADING || source->state == BF_SOURCE_LOADING_DELTA))
+        bf_source_go_unproven(source); /* it has time to answer until the guest is there */
     else
         bf_source_want_abort(source, BF_DROP_DEST_SILENT);
 }

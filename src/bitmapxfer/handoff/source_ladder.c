@@ -75,10 +75,17 @@ void bf_source_go_recording(struct bf_source *source)
     }
 }
 
+/* Snapshots and deltas only prove what QEMU brings.  Of frozen bitmaps the digest does. */
+static void go_native(struct bf_source *source)
+{
+    source->with_delta = !source->switched && bf_source_has(source, BF_ROUND_RECORDING);
+    bf_source_set_state(source, source->with_delta ? BF_SOURCE_SNAPPING : BF_SOURCE_INSTALLED);
+}
+
 void bf_source_go_frozen(struct bf_source *source)
 {
     if (source->kind == BF_HANDOFF_NATIVE) {
-        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+        go_native(source);
         return;
     }
     if (source->switched)
@@ -94,16 +101,30 @@ void bf_source_go_delta(struct bf_source *source)
     if (source->with_delta && bf_source_has(source, BF_ROUND_RECORDING))
         bf_source_set_state(source, BF_SOURCE_SERVING_DELTA);
     else
-        bf_source_set_state(source, BF_SOURCE_EXAMINING);
+        bf_source_go_stopped(source);
 }
 
 /* What QEMU brings is judged where it arrives: it may be on its way already, and a reason from here
  * would hide what became of it. */
-static void go_stopped(struct bf_source *source)
+void bf_source_go_stopped(struct bf_source *source)
 {
-    if (source->kind == BF_HANDOFF_NATIVE)
-        bf_source_set_state(source, BF_SOURCE_STOPPED);
-    else if (source->kind == BF_HANDOFF_FREEZE && bf_source_has(source, BF_ROUND_RECORDING))
+    bf_source_set_state(source, source->kind == BF_HANDOFF_NATIVE ? BF_SOURCE_STOPPED
+                                                                  : BF_SOURCE_EXAMINING);
+}
+
+/* The same is true of what only proves it. */
+void bf_source_go_unproven(struct bf_source *source)
+{
+    bool paused =
+        source->state == BF_SOURCE_SERVING_DELTA || source->state == BF_SOURCE_LOADING_DELTA;
+
+    source->with_delta = false;
+    bf_source_set_state(source, paused ? BF_SOURCE_STOPPED : BF_SOURCE_INSTALLED);
+}
+
+static void leave_installed(struct bf_source *source)
+{
+    if (source->kind == BF_HANDOFF_FREEZE && bf_source_has(source, BF_ROUND_RECORDING))
         bf_source_set_state(source, BF_SOURCE_ARMING_PAUSED);
     else
         bf_source_go_delta(source);
@@ -160,7 +181,7 @@ void bf_source_proceed(struct bf_source *source)
     if (source->state == BF_SOURCE_AWAITING_READY || source->state == BF_SOURCE_DRAINING)
         proceed_before_snapshot(source);
     if (source->state == BF_SOURCE_INSTALLED && (source->paused || source->switched))
-        go_stopped(source);
+        leave_installed(source);
     if (source->state == BF_SOURCE_STOPPED && source->switched)
         bf_source_set_state(source, BF_SOURCE_SEALING);
 }

@@ -14,6 +14,10 @@ void bf_source_begin_epoch(struct bf_source *source);
 void bf_source_go_frozen(struct bf_source *source);
 void bf_source_go_recording(struct bf_source *source);
 void bf_source_go_delta(struct bf_source *source);
+void bf_source_go_stopped(struct bf_source *source);
+
+/** NATIVE: what would prove the bitmaps that QEMU brings is not to be had; without it. */
+void bf_source_go_unproven(struct bf_source *source);
 
 /** Leave a state that waits for an event, if it has come. */
 void bf_source_proceed(struct bf_source *source);

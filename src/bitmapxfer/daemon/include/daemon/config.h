@@ -49,6 +49,7 @@ struct bf_config {
     uint64_t peer_timeout_s;   /* without a connection to the peer */
     uint64_t expect_timeout_s; /* until the other helper knows of the move */
     bool expect_domains;       /* dest: what libvirt's hook announces is expected */
+    bool require_bits;         /* dest: a count alone proves nothing that QEMU brings */
     uint64_t pull_timeout_s;   /* dest: a pull without progress */
     uint64_t pull_limit_s;     /* dest: a pull as a whole */
     uint64_t busy_timeout_s;   /* source: until a busy bitmap is dropped */

@@ -59,6 +59,7 @@ struct bf_move_row {
     enum bf_code reason;     /* of a dropped one, for the exit code */
     const char *reason_name; /* of a dropped one, static: "SWITCHED_EARLY" */
     char *message;           /* of a dropped one: why, and what to do; or NULL */
+    const char *proof;       /* of one that QEMU has brought, static: "bits", "digest", "count" */
     char *note;              /* of a carried one: what is to be known of it; or NULL */
 };
 

@@ -42,6 +42,7 @@ struct bf_offer_disk {
     char *name;
     char *node;                 /* here, in our QEMU; "": there is none */
     char *file;                 /* of the image, as QEMU says; or NULL */
+    bool keeps;                 /* source: its image can store bitmaps */
     uint64_t size_bytes;        /* at the source */
     uint64_t placed_size_bytes; /* at the destination, 0: there is no such disk or not known yet */
     bool stores;                /* the destination's image can store bitmaps */
@@ -69,6 +70,15 @@ struct bf_known {
     struct bf_summary summary;
 };
 
+/** What shows that a bitmap that QEMU has brought lacks nothing. */
+enum bf_proof_of {
+    BF_BY_NOTHING,
+    BF_BY_COUNT, /* no fewer dirty blocks than the source's had: the guest may have made up for some
+                    that are missing */
+    BF_BY_DIGEST, /* a frozen one: it is the source's */
+    BF_BY_BITS,   /* every block that was dirty when the guest left is */
+};
+
 struct bf_offer_bitmap {
     char *name;
     uint64_t granularity_bytes;
@@ -82,6 +92,8 @@ struct bf_offer_bitmap {
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */
+    bool served;               /* destination: the snapshot can be, or was, fetched */
+    enum bf_proof_of proof;    /* destination: of one that QEMU has brought */
     struct bf_known loaded;    /* destination: the same in its own disk's layout */
     struct bf_known published; /* destination: as read back */
 };

@@ -62,7 +62,9 @@
     X(CHAIN_RESIZED, "images of the chain differ in size, so their bitmaps cannot be united")      \
     X(DISK_RESIZED, "the disk was resized during the move")                                        \
     X(ARRIVES_HIDDEN, "libvirt itself moves the machine and shows nobody its QEMU until it has "   \
-                      "arrived: only the native hand-over can be done then (start --handover)")
+                      "arrived: only the native hand-over can be done then (start --handover)")    \
+    X(BROUGHT_UNPROVEN, "QEMU itself has brought the bitmap, but only its count speaks for it, "   \
+                        "and more was asked for (require_bits): it was removed")
 
 enum bf_drop {
 #define BF_ENUM(name, sentence) BF_DROP_##name,

@@ -4,9 +4,9 @@
  *
  * They say whose they are after any crash: everything that begins with the prefix is temporary, and
  * everything that names a move belongs to it alone.  They are at most BF_TEMPORARY_NAME_MAX bytes
- * (QEMU takes 1,023, its migration stream 255), plain ASCII, and always transient in QEMU, so that
- * no image ever holds one.  A user's bitmap that begins with the prefix is refused (NAME_RESERVED),
- * so they cannot collide with the names of users.
+ * (QEMU takes 1,023, its migration stream 255), plain ASCII, and transient in QEMU, so that no
+ * image holds one (but for KEPT, for a moment).  A user's bitmap that begins with the prefix is
+ * refused (NAME_RESERVED), so they cannot collide with the names of users.
  */
 #ifndef HANDOFF_NAMES_H
 #define HANDOFF_NAMES_H
@@ -31,6 +31,8 @@ enum bf_temporary_kind {
     BF_TEMPORARY_LOADED, /* destination: the snapshot.  By another name, or it would collide with
                             the source's where QEMU itself sends all bitmaps that it sees ... */
     BF_TEMPORARY_LOADED_DELTA, /* ... and the same of the delta */
+    BF_TEMPORARY_KEPT, /* source, index of the disk: the delta again, which QEMU puts into the image
+                          as it lets go of it; the only one that is persistent */
     BF_NR_TEMPORARY_KINDS
 };
 

@@ -6,6 +6,7 @@
  *       |                                                                     v
  *       |          TRACKER: AWAITING_READY -> ARMING (t0) -> DRAINING -+      |
  *       |          FREEZE: -----------------------------------------   v      v
+ *       |          NATIVE, if it records: -------------------   v      v
  *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED
  *       | mirror broke since t0: next epoch                                   | guest paused
  *       +--------------------------------------------------------+            | or gone
@@ -25,8 +26,10 @@
  * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination
  * has said that its trackers record (t0), and when each mirror was seen with nothing left to copy
  * after that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.
- * SEAL is only said when the guest has left and nothing voided this.  The source's copies are only
- * touched when the destination has said that the guest runs there.
+ * In NATIVE, where all this only proves what QEMU brings, what fails is left out: the way goes on
+ * at INSTALLED, or at STOPPED, and nothing is dropped for it. SEAL is only said when the guest has
+ * left and nothing voided this.  The source's copies are only touched when the destination has said
+ * that the guest runs there.
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet

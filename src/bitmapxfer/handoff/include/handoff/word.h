@@ -74,9 +74,10 @@ enum bf_handoff_kind {
     BF_HANDOFF_FREEZE,  /* it does not: deltas at the pause, and a gate for the orchestrator */
     BF_HANDOFF_STILL,   /* nobody writes: the guest is shut off, its images are copied by others.
                            Every bitmap is one that does not record, to the machines */
-    BF_HANDOFF_NATIVE,  /* nothing is snapshot: QEMU brings the bitmaps itself, into a QEMU that
-                           nobody can see until the guest runs in it (libvirt).  What came is judged
-                           by the state, count and digest that the offer says */
+    BF_HANDOFF_NATIVE,  /* QEMU brings the bitmaps itself, into a QEMU that nobody can see until the
+                           guest runs in it (libvirt).  Snapshots and deltas only prove: what came is
+                           judged by state, count and digest, and by them as far as they could be
+                           had.  No bitmap is lost with its proof */
 };
 
 /** One bitmap of the move, in the order of the offer, which is the same on both sides.  The driver
