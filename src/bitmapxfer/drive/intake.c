@@ -29,7 +29,9 @@ int bf_intake_open(struct bf_intake *intake, const struct bf_fetch_item *item, s
     r = bf_writer_new(intake->fd, item->path, item->wanted_size_bytes, &intake->writer, err);
     if (r == 0)
         r = bf_writer_begin(intake->writer, &spec, err);
-    return r < 0 ? r : bf_summarizer_new(&intake->summarizer, err);
+    if (r < 0 || item->wanted_size_bytes == item->disk_size_bytes)
+        return r; /* the writer sums up the same bits */
+    return bf_summarizer_new(&intake->summarizer, err);
 }
 
 /* All but the last word goes to the writer as it is. */
@@ -42,10 +44,12 @@ int bf_intake_feed(struct bf_intake *intake, const uint8_t *bytes, uint64_t nr_b
 
     intake->done_bytes += nr_bytes;
     if (!bytes) {
-        bf_summarizer_feed_clean(intake->summarizer, nr_bytes);
+        if (intake->summarizer)
+            bf_summarizer_feed_clean(intake->summarizer, nr_bytes);
         return now > 0 ? bf_writer_append_clean(intake->writer, now, err) : 0;
     }
-    bf_summarizer_feed(intake->summarizer, bytes, nr_bytes);
+    if (intake->summarizer)
+        bf_summarizer_feed(intake->summarizer, bytes, nr_bytes);
     if (nr_bytes > now)
         memcpy(intake->last + (at + now - body), bytes + now, nr_bytes - now);
     return now > 0 ? bf_writer_append(intake->writer, bytes, now, err) : 0;
@@ -73,19 +77,27 @@ static int write_end(struct bf_intake *intake, const struct bf_fetch_item *item,
     return r;
 }
 
+static int check(const struct bf_fetch_item *item, const struct bf_summary *arrived,
+                 struct bf_error *err)
+{
+    if (bf_summary_equal(arrived, &item->announced))
+        return 0;
+    return bf_error_set(err, BF_E_DIGEST_MISMATCH,
+                        "count or digest of '%s' are not what was announced", item->export_name);
+}
+
 int bf_intake_finish(struct bf_intake *intake, struct bf_fetch_item *item, struct bf_error *err)
 {
     struct bf_summary arrived;
     int r;
 
-    bf_summarizer_finish(intake->summarizer, &arrived);
-    if (!bf_summary_equal(&arrived, &item->announced))
-        return bf_error_set(err, BF_E_DIGEST_MISMATCH,
-                            "count or digest of '%s' are not what was announced",
-                            item->export_name);
+    if (intake->summarizer)
+        bf_summarizer_finish(intake->summarizer, &arrived);
     r = write_end(intake, item, err);
     if (r == 0)
         r = bf_writer_end(intake->writer, &item->written, err);
+    if (r == 0)
+        r = check(item, intake->summarizer ? &arrived : &item->written, err);
     return r < 0 ? r : bf_writer_finish(intake->writer, err);
 }
 

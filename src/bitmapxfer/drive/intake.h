@@ -11,7 +11,7 @@ enum { BF_INTAKE_WORD_BYTES = 8 };
 struct bf_intake {
     int fd; /* -1: not open */
     struct bf_writer *writer;
-    struct bf_summarizer *summarizer;
+    struct bf_summarizer *summarizer; /* of a carrier that is larger than what comes; or NULL */
     uint64_t done_bytes, total_bytes;
     uint8_t last[BF_INTAKE_WORD_BYTES]; /* held back: the end of the smaller disk lies in it */
 };
