@@ -62,6 +62,12 @@ equal "" "$(states source)" "bitmaps left at the source"
 no_carriers || die "carriers are left: $(ls -R "$scratch/carriers")"
 ok "nothing else is left"
 
+for side in source dest; do
+    in_log "$side" "^[0-9:]{8}\.[0-9]{6} bitferry-$side: move [0-9a-f]{32}: QEMU: transaction: [0-9]+\.[0-9]{3} ms\$" ||
+        die "no times: $(tail -n 5 "$scratch/$side.log")"
+done
+ok "at log_level = debug the log is a timeline, of QEMU's commands too"
+
 guest_writes dest vda 50
 end_qemu dest
 equal "stored: 5 6 8 9 40 41 50 1000" "$(stored_granules "$image_dest" new)" "the image after a clean end"
