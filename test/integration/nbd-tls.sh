@@ -31,6 +31,7 @@ serve_tls() {
         rm -f "$scratch/pid"
         run_child nbdkit -f -i 127.0.0.1 -p "$port" -P "$scratch/pid" "$@" pattern 4M
         until [ -s "$scratch/pid" ] || ! kill -0 "$child" 2>/dev/null; do sleep 0.02; done
+        server=$child
         [ ! -s "$scratch/pid" ] || return 0
     done
     die "nbdkit found no port"
@@ -52,6 +53,17 @@ grep -q 'data=4194304' "$scratch/said" || die "$(cat "$scratch/said")"
 grep -q 'data=4194304' "$scratch/said" || die "$(cat "$scratch/said")"
 "$TOOL" list "nbds://localhost:$port/" --tls "$scratch/client" >/dev/null
 ok "both sides show a certificate of one authority"
+
+
+# Once it has let us in, what breaks in TLS is the connection, which may be made anew.
+front=$((port - 10000))
+run_child "$BF_BUILD/test/tcp-proxy" "$front" "$port" flip 200000 0 1 >"$scratch/proxy"
+proxy=$child
+wait_for 30 grep -q listening "$scratch/proxy"
+fails_with 10 'PEER: .*gnutls_record_recv' "$TOOL" pull "nbds://localhost:$front/x" --tls "$scratch/client"
+grep -q 'wrong bit' "$scratch/proxy" || die "$(cat "$scratch/proxy")"
+kill "$proxy"
+ok "a record with a wrong bit: $(cat "$scratch/.said")"
 
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/strange-client"
 ok "a server of another authority: $(cat "$scratch/.said")"
@@ -75,7 +87,7 @@ for kind in expired early; do
     fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/$kind"
     ok "a client's certificate that is $kind: $(cat "$scratch/.said")"
 done
-kill "$child"
+kill "$server"
 
 certificate "$scratch/ours" "$scratch/revoked" client client
 printf 'crl_next_update = 30\ncrl_number = 1\n' >"$scratch/crl.info"
@@ -87,12 +99,12 @@ serve_tls --tls=require --tls-certificates="$scratch/server" --tls-verify-peer
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/revoked"
 ok "a client's certificate that is revoked: $(cat "$scratch/.said")"
 rm "$scratch/server/ca-crl.pem"
-kill "$child"
+kill "$server"
 
 serve_tls --tls=require --tls-certificates="$scratch/other-host" --tls-verify-peer
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client"
 ok "a server with a certificate for another host: $(cat "$scratch/.said")"
-kill "$child"
+kill "$server"
 
 for keys in keys wrong-keys; do
     psktool -u one -p "$scratch/$keys" >/dev/null 2>&1
@@ -111,7 +123,7 @@ fails_with 12 'AUTH: ' "$TOOL" pull "nbds://127.0.0.1:$port/x" --psk "$scratch/w
 ok "a name that the server has no key of: $(cat "$scratch/.said")"
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client"
 ok "a certificate where keys are wanted: $(cat "$scratch/.said")"
-kill "$child"
+kill "$server"
 
 serve_tls --tls=off
 fails_with 12 'AUTH: ' "$TOOL" pull "nbds://localhost:$port/x" --tls "$scratch/client"

@@ -117,11 +117,29 @@ static void drain(struct bf_nbd_link *link)
         close_now(link);
 }
 
+/* A server that does not let us in may say so, with TLS 1.3, behind the handshake, or just go.  Of
+ * one that did, an error of TLS tells that it was killed in the middle of a record (measured on
+ * libnbd 1.14: "gnutls_record_recv: Error decoding the received TLS packet."), or that somebody has
+ * changed one: another connection may do better. */
+static void explain_loss(const struct bf_nbd_link *link, struct bf_error *err)
+{
+    (void)bf_nbd_error(err, link->uri);
+    if (link->let_in && err->code == BF_E_AUTH)
+        err->code = BF_E_PEER;
+}
+
+static void note_let_in(struct bf_nbd_link *link)
+{
+    if (nbd_aio_is_ready(link->nbd) || nbd_aio_is_processing(link->nbd))
+        link->let_in = true;
+}
+
 /* Tell the owner, whose commands may have killed the connection in their turn, and wait on. */
 static void dispatch(struct bf_nbd_link *link)
 {
     struct bf_error err = BF_ERROR_INIT;
 
+    note_let_in(link);
     if (!link->closing && !bf_nbd_is_lost(link->nbd))
         link->event(link->ctx, NULL);
     if (!link->nbd)
@@ -131,7 +149,7 @@ static void dispatch(struct bf_nbd_link *link)
         return;
     }
     if (bf_nbd_is_lost(link->nbd))
-        bf_nbd_error(&err, link->uri);
+        explain_loss(link, &err);
     else
         arm(link, &err);
     if (err.code != BF_E_NONE)

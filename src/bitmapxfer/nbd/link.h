@@ -32,6 +32,7 @@ struct bf_nbd_link {
     unsigned nr_handles; /* libuv handles that still have their close callback before them */
     bool closing;        /* no more events */
     bool silent;         /* it ran into its deadline: nothing to wait for */
+    bool let_in;         /* the server has talked to us behind its handshakes */
 
     /** libnbd moved: look at its state and your facts; nbd_get_error() is that of the move.  With
      *  @err set the connection is lost, refused, or past its deadline.  The owner may issue
