@@ -20,6 +20,12 @@ static void decide(struct bf_verdict_disk *disk, enum bf_proof proof, enum bf_co
     va_end(list);
 }
 
+static void accept(struct bf_verdict_disk *disk, enum bf_proof proof, const char *by)
+{
+    decide(disk, proof, BF_E_NONE, "%s", "");
+    (void)snprintf(disk->by, sizeof disk->by, "%s", by);
+}
+
 static bool same_bits(const struct bf_look_bitmap *one, const struct bf_look_bitmap *other)
 {
     return one->digested && other->digested && one->granularity_bytes == other->granularity_bytes &&
@@ -92,14 +98,14 @@ static void judge_bits(struct bf_verdict_disk *disk, const struct bf_look_disk *
     else if (!flattened && !below_is_equal(disk, before, after))
         return;
     else if (!flattened && same_bits(had, disk->found))
-        decide(disk, BF_PROOF_IDENTICAL, BF_E_NONE, "%s", "");
+        accept(disk, BF_PROOF_IDENTICAL, "digest");
     else if (!flattened && quiet)
         decide(disk, BF_PROOF_NONE, BF_E_DIGEST_MISMATCH,
                "its bits are not the source's, although the guest did not write");
     else if (!holds_no_less(disk, before, flattened))
         decide(disk, BF_PROOF_NONE, BF_E_COVERAGE_MISSING, "its bitmap holds less than before");
     else
-        decide(disk, BF_PROOF_COVERS, BF_E_NONE, "%s", "");
+        accept(disk, BF_PROOF_COVERS, "count");
 }
 
 static void judge_disk(struct bf_verdict_disk *disk, const struct bf_look *before,

@@ -34,8 +34,8 @@ struct bf_verdict_disk {
     enum bf_proof proof;
     enum bf_code reason; /* of BF_PROOF_NONE */
     char why[BF_WHY_MAX];
-    char
-        by[BF_PROOF_BY_MAX]; /* of one that a daemon has judged: by its "digest", "bits", "count" */
+    char by[BF_PROOF_BY_MAX]; /* of one that is there: by its "digest" or "count"; by "bits" only a
+                                 daemon */
     const struct bf_look_bitmap *found; /* at the destination's top layer; borrowed, or NULL */
 };
 

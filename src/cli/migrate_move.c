@@ -3,6 +3,7 @@
 #include "libvirt/domain_checkpoints.h"
 #include "libvirt/migration.h"
 #include "migrate.h"
+#include "migrate_late.h"
 #include "migrate_repair.h"
 #include "migrate_work.h"
 #include "output.h"
@@ -42,6 +43,7 @@ static void follow(struct bf_migrate_work *work, struct bf_virt_migration *migra
 {
     uint64_t hurry_at_ms = now_ms() + (uint64_t)work->facts->timeout_s * 1000;
     bool hurried = work->facts->timeout_s == 0;
+    struct bf_late late = {.over = work->helpers.used || work->facts->offline}; /* those see more */
     struct bf_meter meter;
 
     bf_meter_begin(&meter, work->args, "migrating");
@@ -57,7 +59,9 @@ static void follow(struct bf_migrate_work *work, struct bf_virt_migration *migra
         }
         if (bf_virt_migration_progress(migration, &done_bytes, &total_bytes))
             (void)bf_meter_update(&meter, done_bytes, total_bytes, NULL);
+        bf_late_look(&late, work->domain, &work->capture.before);
     }
+    bf_late_end(&late);
     bf_meter_end(&meter);
 }
 

@@ -53,6 +53,11 @@ static const char *remedy_of(const struct bf_verdict *verdict, const struct bf_r
 
 /* Text */
 
+static bool says_by(const struct bf_verdict_disk *disk)
+{
+    return disk->by[0] && disk->proof != BF_PROOF_IDENTICAL; /* which says it */
+}
+
 static int add_row(struct bf_table *table, const struct bf_verdict *verdict, size_t index,
                    struct bf_error *err)
 {
@@ -69,7 +74,7 @@ static int add_row(struct bf_table *table, const struct bf_verdict *verdict, siz
 
     if (!name || !target)
         return bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
-    (void)snprintf(outcome, sizeof outcome, disk->by[0] ? "%s, by %s" : "%s",
+    (void)snprintf(outcome, sizeof outcome, says_by(disk) ? "%s, by %s" : "%s",
                    proof_texts[disk->proof], disk->by);
     if (disk->found)
         bf_size_text(disk->found->dirty_bytes, dirty);
@@ -78,6 +83,17 @@ static int add_row(struct bf_table *table, const struct bf_verdict *verdict, siz
         sha256[SHA256_SHOWN] = '\0';
     }
     return bf_table_add(table, cells, NULL, err);
+}
+
+static bool any_by_count(const struct bf_verdicts *verdicts)
+{
+    for (size_t i = 0; i < verdicts->nr_items; i++) {
+        for (size_t j = 0; j < verdicts->items[i].nr_disks; j++) {
+            if (strcmp(verdicts->items[i].disks[j].by, "count") == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 static bool any_measured(const struct bf_verdicts *verdicts)
@@ -131,6 +147,11 @@ int bf_report_print(const struct bf_report *report, struct bf_error *err)
     if (r < 0)
         return r;
     bf_table_print(&table, 0, bf_screen_of(stdout).colour, stdout);
+    if (any_by_count(verdicts))
+        (void)printf(
+            "\nBy count: no fewer blocks are dirty than were at the source, but the guest may "
+            "have made up for\nsome that are missing.  bitferry-source and bitferry-dest on "
+            "both hosts prove what is copied bit by bit.\n");
     for (size_t i = 0; i < verdicts->nr_items; i++) {
         if (verdicts->items[i].fate != BF_VERDICT_REDEFINED)
             print_loss(&verdicts->items[i], report);

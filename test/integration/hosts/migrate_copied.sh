@@ -53,6 +53,36 @@ writing() {
     ok "a guest that writes: no digest can be equal, nothing is lost"
 }
 
+stopped() {
+    hosts_run A bash -c 'grep -q "^State:.T" "/proc/$(pgrep -x bitferry)/status"' 2>/dev/null
+}
+
+# As if QEMU had lost what the guest wrote while its disk was copied: what was captured before does not show it.
+short() {
+    local disk=$IMAGES/short.qcow2 migration
+    begin short "$disk" 32M
+    domain_disk B "$disk" 32M
+    BITFERRY_FAIL_POINT=migrate.finished:stop hosts_run A bitferry migrate --json short $b_uri -- \
+        --live --persistent --copy-storage-all --bandwidth 8 >"$scratch/said" 2>"$scratch/notes" &
+    migration=$!
+    wait_for 30 copying A short
+    domain_write A short vda 0x61 20M 2M
+    wait_for 60 stopped
+    domain_qmp B short '{"execute":"block-dirty-bitmap-remove","arguments":{"node":"libvirt-1-format","name":"chk2"}}' >/dev/null
+    domain_qmp B short '{"execute":"block-dirty-bitmap-add","arguments":{"node":"libvirt-1-format","name":"chk2","persistent":true}}' >/dev/null
+    domain_write B short vda 0x62 28M 1M # more than chk2 had when it was captured, but less than in the end
+    # nsenter stops with the program that it runs
+    kill -CONT "$migration" $(pgrep -P "$migration")
+    hosts_run A bash -c 'kill -CONT "$(pgrep -x bitferry)"'
+    wait "$migration" && die "a short bitmap was not found out: $(<"$scratch/said")"
+    equal "REDEFINED:count DROPPED:COVERAGE_MISSING" \
+        "$(jq -r '[.checkpoints[] | .status + ":" + (.disks[0] | .by // .reason)] | join(" ")' "$scratch/said")" "proofs"
+    equal "chk1" "$(tree B short)" "checkpoints at the destination"
+    b destroy short >/dev/null
+    forget short
+    ok "a bitmap that lost what was written while its disk was copied is found out by its count"
+}
+
 # A disk plugged in between the checkpoints; at the destination a third one takes no bitmaps.
 several_disks() {
     local target
@@ -127,7 +157,7 @@ layers() {
     ok "--copy-storage-inc onto a base without bitmaps, which libvirt takes for valid: the checkpoints are dropped"
 }
 
-[ $# -gt 0 ] || set -- there_and_back writing several_disks layers
+[ $# -gt 0 ] || set -- there_and_back writing short several_disks layers
 for case in "$@"; do
     "$case"
 done
