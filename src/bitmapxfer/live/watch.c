@@ -7,6 +7,7 @@
 
 enum {
     POLL_MS = 100,
+    QUIET_MS = 1000,
     ANSWER_MS = 10000,
 };
 
@@ -123,6 +124,20 @@ static void tell_migration(struct bf_live_watch *watch, const char *status)
 
 /* Looking */
 
+/* In the pause of a migration each question would take of QEMU's time, and so of the guest's: all
+ * that matters then QEMU tells by itself. */
+static bool is_quiet(const struct bf_live_watch *watch)
+{
+    return watch->by_events && watch->status[0] && !watch->running &&
+           watch->migration >= BF_LIVE_MIGRATION_SETUP &&
+           watch->migration <= BF_LIVE_MIGRATION_DEVICE;
+}
+
+bool bf_live_watch_is_switching(const struct bf_live_watch *watch)
+{
+    return is_quiet(watch) && watch->migration >= BF_LIVE_MIGRATION_PRE_SWITCHOVER;
+}
+
 static void look(struct bf_live_watch *watch);
 
 static void on_timer(uv_timer_t *timer)
@@ -132,8 +147,10 @@ static void on_timer(uv_timer_t *timer)
 
 static void look_later(struct bf_live_watch *watch)
 {
+    uint64_t wait_ms = is_quiet(watch) ? QUIET_MS : watch->again ? 0 : watch->poll_ms;
+
     if (!watch->freed && !watch->lost)
-        (void)uv_timer_start(&watch->timer, on_timer, watch->again ? 0 : watch->poll_ms, 0);
+        (void)uv_timer_start(&watch->timer, on_timer, wait_ms, 0);
     watch->again = false;
 }
 
@@ -246,10 +263,19 @@ static void look_at_once(struct bf_live_watch *watch)
     if (watch->nr_awaited > 0)
         watch->again = true;
     else
-        (void)uv_timer_start(&watch->timer, on_timer, 0, 0);
+        (void)uv_timer_start(&watch->timer, on_timer, is_quiet(watch) ? QUIET_MS : 0, 0);
 }
 
 /* Events */
+
+/* What was held back until it is known what the migration does. */
+static void on_migration_event(struct bf_live_watch *watch, const char *status)
+{
+    watch->by_events = true;
+    tell_migration(watch, status);
+    if (!watch->freed && watch->migration >= BF_LIVE_MIGRATION_PRE_SWITCHOVER)
+        bf_live_mirrors_tell_gone(watch, true);
+}
 
 static void on_event(void *ctx, const char *name, const json_t *data)
 {
@@ -262,7 +288,7 @@ static void on_event(void *ctx, const char *name, const json_t *data)
     else if (strcmp(name, "STOP") == 0)
         tell_guest(watch, false, "paused");
     else if (strcmp(name, "MIGRATION") == 0)
-        tell_migration(watch, text_of(data, "status"));
+        on_migration_event(watch, text_of(data, "status"));
     else if (strcmp(name, "SHUTDOWN") == 0)
         bf_live_tell(watch, &shutdown);
     else if (!bf_live_mirrors_event(watch, name, data))

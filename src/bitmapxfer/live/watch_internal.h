@@ -32,6 +32,7 @@ struct bf_live_watch {
     /* what was told */
     enum bf_live_migration migration;
     bool migration_told;
+    bool by_events; /* QEMU tells of the migration by itself */
     bool running;
     char status[32]; /* "": nothing */
     bool guest_ran;
@@ -47,6 +48,9 @@ struct bf_live_watch {
     bool freed;
     bool timer_closed;
 };
+
+/** The guest is stopped for good, unless the migration fails, and QEMU itself has said so. */
+bool bf_live_watch_is_switching(const struct bf_live_watch *watch);
 
 void bf_live_tell(struct bf_live_watch *watch, const struct bf_live_fact *fact);
 

@@ -51,7 +51,7 @@ void bf_live_mirrors_tell_gone(struct bf_live_watch *watch, bool all)
 
 /* Was the guest stopped for the switchover?  An orchestrator ends its mirrors as soon as it sees
  * `pre-switchover`, of which QEMU sends no event unless it was told to.  So the end of a mirror of
- * a stopped guest is told after the next answer to query-migrate, or before the guest runs. */
+ * a stopped guest is told after the next word of the migration, or before the guest runs. */
 static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror, bool all_copied,
                       const char *text)
 {
@@ -62,7 +62,7 @@ static void tell_gone(struct bf_live_watch *watch, struct bf_live_mirror *mirror
     mirror->job[0] = '\0';
     mirror->done_bytes = mirror->total_bytes = 0;
     mirror->ready = mirror->failed = mirror->all_copied = false;
-    if (watch->running || !watch->status[0])
+    if (watch->running || !watch->status[0] || bf_live_watch_is_switching(watch))
         tell_gone_now(watch, mirror);
 }
 

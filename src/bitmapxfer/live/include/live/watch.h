@@ -4,6 +4,7 @@
  * @poll_ms, and at once after an event that matters) become facts, in the order in which QEMU sent
  * them.  A state is told once; what holds already when the watch begins is told too.  The end of a
  * mirror while the guest is stopped is told after what the migration is, and before the guest runs.
+ * In the pause of a migration of which QEMU tells by events, next to nothing is asked.
  * QEMU's migration capability `events` is switched on, and stays so.
  *
  * A mirror belongs to the disk whose node its job stands on (x-debug-query-block-graph), or whose
