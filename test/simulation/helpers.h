@@ -18,6 +18,7 @@ bool source_poll(struct world *world, unsigned disk);
 bool source_notice(struct world *world, unsigned unused);
 bool source_crash(struct world *world, unsigned carried_out);
 bool source_restart(struct world *world, unsigned unused);
+uint8_t source_compare(const struct world *world, unsigned bitmap); /* enum bf_drop */
 bool source_tell(struct world *world, unsigned fact);
 
 bool dest_carry_out(struct world *world, unsigned unused);

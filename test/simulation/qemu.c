@@ -30,11 +30,13 @@ static void source_recorded(struct world *world, unsigned disk, unsigned block)
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         if (world->settings.disk[i] != disk)
             continue;
-        if (world->user[i].there && world->user[i].recording)
+        if (world->shadow[i].there && world->shadow[i].recording)
             world->need[i] |= BIT(block);
         record(&world->user[i], block);
+        record(&world->shadow[i], block);
     }
     record(&world->delta[disk], block);
+    record(&world->since[disk], block);
     world->mirror[disk].dirty |= BIT(block);
 }
 
@@ -110,6 +112,7 @@ bool bitmap_clear(struct world *world, unsigned bitmap)
     if (!may_change(world, bitmap))
         return false;
     world->user[bitmap].bits = 0;
+    world->shadow[bitmap].bits = 0;
     world->need[bitmap] = 0;
     memcpy(world->base[bitmap], world->source_data[world->settings.disk[bitmap]], BLOCKS);
     world->generation[bitmap]++;
@@ -121,6 +124,7 @@ bool bitmap_remove(struct world *world, unsigned bitmap)
     if (!may_change(world, bitmap))
         return false;
     world->user[bitmap] = (struct qemu_bitmap){0};
+    world->shadow[bitmap] = (struct qemu_bitmap){0};
     world->need[bitmap] = 0;
     return true;
 }
@@ -130,6 +134,7 @@ bool bitmap_toggle(struct world *world, unsigned bitmap)
     if (!may_change(world, bitmap))
         return false;
     world->user[bitmap].recording = !world->user[bitmap].recording;
+    world->shadow[bitmap].recording = world->user[bitmap].recording;
     world->gapped |= BIT(bitmap);
     return true;
 }
@@ -249,12 +254,23 @@ static bool waits_for(const struct world *world, enum bf_source_milestone milest
             bf_source_milestone(&world->source) < milestone);
 }
 
+bool migration_begin(struct world *world, unsigned unused)
+{
+    (void)unused;
+    if (is_still(world) || world->migrating || world->guest != AT_SOURCE || !world->source_qemu ||
+        !world->dest_qemu || world->dest_failed || !all_mirrors(world, MIRROR_READY) ||
+        waits_for(world, BF_SOURCE_REACHED_INSTALLED))
+        return false;
+    world->migrating = 1;
+    world->notices |= NOTICE_MIGRATING;
+    return true;
+}
+
 bool migration_pause(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (is_still(world) || world->guest != AT_SOURCE || !world->source_qemu || !world->dest_qemu ||
-        world->dest_failed || !all_mirrors(world, MIRROR_READY) ||
-        waits_for(world, BF_SOURCE_REACHED_INSTALLED))
+    if (!world->migrating || world->guest != AT_SOURCE || !world->source_qemu ||
+        !world->dest_qemu || !all_mirrors(world, MIRROR_READY))
         return false;
     world->guest = PAUSED;
     if (world->settings.sees_pause)
@@ -311,9 +327,12 @@ bool migration_start(struct world *world, unsigned unused)
 bool migration_cancel(struct world *world, unsigned unused)
 {
     (void)unused;
-    if ((world->guest != PAUSED && world->guest != LEFT) || !world->source_qemu)
+    if ((world->guest != PAUSED && world->guest != LEFT &&
+         (world->guest != AT_SOURCE || !world->migrating)) ||
+        !world->source_qemu)
         return false;
     world->guest = AT_SOURCE;
+    world->migrating = 0;
     world->notices |= NOTICE_KEPT;
     world->dest_notices |= NOTICE_FAILED;
     world->dest_failed = 1;
@@ -331,6 +350,8 @@ bool source_dies(struct world *world, unsigned unused)
     world->notices |= NOTICE_GONE;
     memset(world->snapshot, 0, sizeof world->snapshot);
     memset(world->delta, 0, sizeof world->delta);
+    memset(world->held, 0, sizeof world->held);
+    memset(world->since, 0, sizeof world->since);
     return true;
 }
 
@@ -362,6 +383,7 @@ bool source_returns(struct world *world, unsigned unused)
         (world->guest != AT_DEST && world->guest != LEFT) || world->retired)
         return false;
     world->guest = AT_SOURCE;
+    world->migrating = 0;
     world->notices |= NOTICE_KEPT;
     return true;
 }

@@ -11,6 +11,7 @@ enum notice {
     NOTICE_GONE = 8,
     NOTICE_RUNS = 16,
     NOTICE_FAILED = 32,
+    NOTICE_MIGRATING = 64,
 };
 
 void broken(struct world *world, const char *what);
@@ -28,6 +29,7 @@ bool mirror_ready(struct world *world, unsigned disk);
 bool mirror_break(struct world *world, unsigned disk);
 bool mirror_restart(struct world *world, unsigned disk);
 bool mirror_end(struct world *world, unsigned disk);
+bool migration_begin(struct world *world, unsigned unused);
 bool migration_pause(struct world *world, unsigned unused);
 bool migration_leave(struct world *world, unsigned unused);
 bool migration_start(struct world *world, unsigned unused);

@@ -1,5 +1,6 @@
 #include "brought.h"
 #include "helpers.h"
+#include "hold.h"
 #include "qemu.h"
 #include "still.h"
 
@@ -40,6 +41,7 @@ static void start_action(struct world *world, const struct bf_source_wish *wish)
         .kind = (uint8_t)wish->kind,
         .round = (uint8_t)wish->round,
         .with_delta = wish->with_delta,
+        .put_back = wish->put_back,
         .record = keep_record(&wish->record),
     };
     for (unsigned i = 0; i < BITMAPS; i++)
@@ -148,6 +150,9 @@ static void snapshot(struct world *world)
         if (world->generation[i] != world->watched_generation[i] &&
             world->settings.breakage != BREAK_CLEAR_UNNOTICED)
             action->drops[i] = BF_DROP_BITMAP_CLEARED;
+        if (action->round == BF_ROUND_RECORDING && world->settings.kind == BF_HANDOFF_TRACKER &&
+            world->settings.breakage != BREAK_SINCE_AFTER_SNAPSHOT)
+            add_since(world, world->settings.disk[i]);
     }
 }
 
@@ -184,6 +189,19 @@ static void clean(struct world *world)
     stop_serving(world);
     memset(world->snapshot, 0, sizeof world->snapshot);
     memset(world->delta, 0, sizeof world->delta);
+    memset(world->held, 0, sizeof world->held);
+    memset(world->since, 0, sizeof world->since);
+}
+
+/* What takes many transactions: one of them.  Is it the last thing to do? */
+static bool hold_or_put_back(struct world *world)
+{
+    struct action *action = &world->source_action;
+
+    if (action->kind == BF_SOURCE_HOLD ? hold_one(world) : action->put_back && put_back_one(world))
+        return false;
+    action->held = action->kind == BF_SOURCE_HOLD && hold_is_whole(world);
+    return true;
 }
 
 static void write_journal(struct journal *journal, const struct action *action)
@@ -197,6 +215,9 @@ static void carry_out(struct world *world)
 {
     struct action *action = &world->source_action;
 
+    if ((action->kind == BF_SOURCE_HOLD || action->kind == BF_SOURCE_CLEAN) &&
+        !hold_or_put_back(world))
+        return;
     action->carried_out = 1;
     switch ((int)action->kind) {
     case BF_SOURCE_JOURNAL:
@@ -245,15 +266,15 @@ bool source_carry_out(struct world *world, unsigned unused)
 /* --- looking -------------------------------------------------------------------------------------
  */
 
-static uint8_t compare(const struct world *world, unsigned bitmap)
+uint8_t source_compare(const struct world *world, unsigned bitmap)
 {
     const struct qemu_bitmap *user = &world->user[bitmap];
     bool recording = world->settings.recording[bitmap];
 
     if (is_brought(world)) /* it may be on its way already */
         return BF_DROP_BITMAP_UNSEEN;
-    if (world->settings.breakage == BREAK_CHANGES_UNNOTICED)
-        return BF_DROP_NONE;
+    if (world->settings.breakage == BREAK_CHANGES_UNNOTICED || world->held[bitmap].there)
+        return BF_DROP_NONE; /* that was judged when it was taken away */
     if (!user->there)
         return BF_DROP_BITMAP_VANISHED;
     if (user->recording && !recording)
@@ -301,7 +322,7 @@ static void answer_inspect(struct world *world)
     bool resuming = world->source.state == BF_SOURCE_RESUMING;
 
     for (unsigned i = 0; i < world->settings.nr_bitmaps && !resuming; i++)
-        drops[i] = compare(world, i);
+        drops[i] = source_compare(world, i);
     source_feed(world, &(struct bf_source_fact){
                            .kind = BF_SOURCE_INSPECTED,
                            .drops = drops,
@@ -327,6 +348,7 @@ bool source_answer(struct world *world, unsigned unused)
     else
         source_feed(world, &(struct bf_source_fact){.kind = action.failed ? BF_SOURCE_REFUSED
                                                                           : BF_SOURCE_DONE,
+                                                    .held = action.held,
                                                     .drops = action.drops});
     return true;
 }
@@ -339,7 +361,7 @@ bool source_in_doubt(struct world *world, unsigned unused)
     if (world->source_helper != HELPER_ALIVE || !action->active || action->failed ||
         world->notices ||
         (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_CLEAN &&
-         action->kind != BF_SOURCE_RETIRE))
+         action->kind != BF_SOURCE_HOLD && action->kind != BF_SOURCE_RETIRE))
         return false;
     source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_UNKNOWN});
     return true;
@@ -353,7 +375,7 @@ bool source_refuse(struct world *world, unsigned unused)
     if (world->source_helper != HELPER_ALIVE || !action->active || action->carried_out ||
         world->notices ||
         (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_SERVE &&
-         action->kind != BF_SOURCE_JOURNAL))
+         action->kind != BF_SOURCE_HOLD && action->kind != BF_SOURCE_JOURNAL))
         return false;
     source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_REFUSED});
     return true;
@@ -376,9 +398,8 @@ bool source_notice(struct world *world, unsigned unused)
         uint8_t notice;
         enum bf_source_fact_kind kind;
     } order[] = {
-        {NOTICE_PAUSED, BF_SOURCE_PAUSED},
-        {NOTICE_SWITCHED, BF_SOURCE_SWITCHED},
-        {NOTICE_KEPT, BF_SOURCE_KEPT},
+        {NOTICE_MIGRATING, BF_SOURCE_MIGRATING}, {NOTICE_PAUSED, BF_SOURCE_PAUSED},
+        {NOTICE_SWITCHED, BF_SOURCE_SWITCHED},   {NOTICE_KEPT, BF_SOURCE_KEPT},
         {NOTICE_GONE, BF_SOURCE_QEMU_GONE},
     };
 
@@ -443,6 +464,8 @@ static void renew_notices(struct world *world)
         world->notices = NOTICE_SWITCHED;
     else if (world->guest == PAUSED && world->settings.sees_pause)
         world->notices = NOTICE_PAUSED;
+    else if (world->migrating)
+        world->notices = NOTICE_MIGRATING;
 }
 
 bool source_restart(struct world *world, unsigned unused)

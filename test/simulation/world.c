@@ -2,6 +2,7 @@
 
 #include "brought.h"
 #include "helpers.h"
+#include "hold.h"
 #include "qemu.h"
 #include "still.h"
 
@@ -50,6 +51,7 @@ static const struct step steps[] = {
     PER_DISK("mirror is ready", mirror_ready, FREE_STEP, 8),
     PER_DISK("mirror is restarted", mirror_restart, FREE_STEP, 2),
     PER_DISK("mirror ends", mirror_end, FREE_STEP, 8),
+    ONE("migration begins", migration_begin, 0, FREE_STEP, 2),
     ONE("guest is paused", migration_pause, 0, FREE_STEP, 1),
     ONE("guest leaves", migration_leave, 0, FREE_STEP, 4),
     ONE("guest starts at the destination", migration_start, 0, FREE_STEP, 6),
@@ -156,6 +158,7 @@ void world_init(struct world *world, const struct settings *settings)
         /* it has seen a write of its last block, unless that is the only one */
         world->user[i].bits = (uint8_t)(1u << (settings->nr_blocks - 1) & ~1u);
         world->need[i] = world->user[i].bits;
+        world->shadow[i] = world->user[i];
     }
     source_begin(world);
 }
@@ -251,7 +254,7 @@ const char *world_check(const struct world *world)
         if (wrong)
             return wrong;
     }
-    return world->broken;
+    return world->broken ? world->broken : hold_check(world);
 }
 
 bool world_ended(const struct world *world)
@@ -267,6 +270,8 @@ static bool nothing_left(const struct world *world)
 
     return memcmp(world->snapshot, none, sizeof world->snapshot) == 0 &&
            memcmp(world->delta, none, sizeof world->delta) == 0 &&
+           memcmp(world->held, none, sizeof world->held) == 0 &&
+           memcmp(world->since, none, sizeof world->since) == 0 &&
            memcmp(world->loaded, none, sizeof world->loaded) == 0 &&
            memcmp(world->dest_delta, none, sizeof world->dest_delta) == 0 &&
            memcmp(world->tracker, none, sizeof world->tracker) == 0 && world->served == 0 &&
@@ -323,6 +328,8 @@ static const char *check_report(const struct world *world)
 
 const char *world_check_end(const struct world *world)
 {
+    const char *wrong;
+
     if (!nothing_left(world))
         return "temporaries are left";
     if (is_still(world) && world->source.outcome == BF_OUTCOME_COMMITTED &&
@@ -335,7 +342,8 @@ const char *world_check_end(const struct world *world)
             world->source_bitmaps[i].drop == BF_DROP_NONE)
             return "the source does not say why a bitmap was not carried";
     }
-    return check_report(world);
+    wrong = hold_check_end(world);
+    return wrong ? wrong : check_report(world);
 }
 
 bool world_push(struct world *world, unsigned round)
@@ -395,7 +403,8 @@ static uint64_t mix_source(uint64_t hash, const struct bf_source *source)
         (uint64_t)source->copies_left | (uint64_t)source->asked << 1 | (uint64_t)source->say << 2 |
             (uint64_t)source->with_delta << 3 | (uint64_t)source->paused << 4 |
             (uint64_t)source->switched << 5 | (uint64_t)source->voided << 6 |
-            (uint64_t)source->too_busy << 7,
+            (uint64_t)source->too_busy << 7 | (uint64_t)source->migrating << 8 |
+            (uint64_t)source->hold_tried << 9 | (uint64_t)source->held << 10,
     };
 
     return mix_bytes(hash, words, sizeof words);

@@ -42,7 +42,13 @@ enum {
     X(PROOF_WITHOUT_SNAPSHOT)                                                                      \
     X(PROOF_WITHOUT_DELTA)                                                                         \
     X(SOURCE_RAN_UNNOTICED)                                                                        \
-    X(COPY_RAN_UNNOTICED)
+    X(COPY_RAN_UNNOTICED)                                                                          \
+    X(HELD_BEFORE_JUDGED)                                                                          \
+    X(PUT_BACK_WITHOUT_SINCE)                                                                      \
+    X(SINCE_AFTER_SNAPSHOT)                                                                        \
+    X(HELD_CLEANED_AWAY)                                                                           \
+    X(HELD_OF_OLD_EPOCH_FORGOTTEN)                                                                 \
+    X(UNHELD_UNEXAMINED)
 
 enum breakage {
 #define ENUM(name) BREAK_##name,
@@ -137,6 +143,8 @@ struct action {
     uint8_t kind;
     uint8_t round;
     uint8_t with_delta;
+    uint8_t put_back;
+    uint8_t held;      /* HOLD: all that is carried */
     uint8_t late;      /* ARM: the guest ran before */
     uint8_t committed; /* COMMIT: bitmaps, by its transactions so far */
     uint8_t drops[BITMAPS];
@@ -155,6 +163,7 @@ struct world {
     struct settings settings;
     /* the guest, and what its disks hold */
     uint8_t guest;
+    uint8_t migrating;
     uint8_t source_data[DISKS][BLOCKS];
     uint8_t dest_data[DISKS][BLOCKS];
     uint8_t hole[DISKS];  /* blocks last discarded on the source */
@@ -165,6 +174,9 @@ struct world {
     uint8_t retired;
     uint8_t confirmed; /* the destination has said that the guest runs there */
     struct qemu_bitmap user[BITMAPS];
+    struct qemu_bitmap held[BITMAPS]; /* marks */
+    struct qemu_bitmap since[DISKS];
+    struct qemu_bitmap shadow[BITMAPS]; /* what the user's would be if nobody had touched them */
     struct qemu_bitmap snapshot[BITMAPS];
     struct qemu_bitmap delta[DISKS];
     /* QEMU on the destination */

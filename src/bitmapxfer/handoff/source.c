@@ -53,6 +53,7 @@ static void fill_wish(const struct bf_source *source, const struct bf_source_row
         .epoch = source->epoch,
         .round = row->round,
         .with_delta = source->with_delta && row->round == BF_ROUND_RECORDING,
+        .put_back = row->wish == BF_SOURCE_CLEAN && source->outcome != BF_OUTCOME_COMMITTED,
     };
     if (row->wish == BF_SOURCE_JOURNAL)
         wish->record = (struct bf_record){.mark = row->mark,

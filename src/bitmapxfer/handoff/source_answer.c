@@ -68,6 +68,8 @@ static void refused(struct bf_source *source)
     } else if (row->wish == BF_SOURCE_RETIRE) {
         source->copies_left = true;
         done(source, NULL);
+    } else if (row->wish == BF_SOURCE_HOLD) {
+        done(source, NULL);
     } else {
         bf_source_set_state(source, source->state == BF_SOURCE_SNAPPING
                                         ? BF_SOURCE_DOUBTING
@@ -152,6 +154,7 @@ void bf_source_take_answer(struct bf_source *source, const struct bf_source_fact
 {
     switch ((int)fact->kind) {
     case BF_SOURCE_DONE:
+        source->held = source->held || (source->state == BF_SOURCE_HOLDING && fact->held);
         done(source, fact->drops);
         break;
     case BF_SOURCE_REFUSED:

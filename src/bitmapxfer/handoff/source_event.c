@@ -127,6 +127,7 @@ static void kept(struct bf_source *source)
 {
     source->paused = false;
     source->switched = false;
+    source->migrating = false;
     bf_source_want_abort(source, BF_DROP_MIGRATION_FAILED);
 }
 
@@ -155,6 +156,9 @@ void bf_source_take_event(struct bf_source *source, const struct bf_source_fact 
         break;
     case BF_SOURCE_MIRROR_VOID:
         mirror_void(source, fact->disk);
+        break;
+    case BF_SOURCE_MIGRATING:
+        source->migrating = true;
         break;
     case BF_SOURCE_PAUSED:
         source->paused = true;

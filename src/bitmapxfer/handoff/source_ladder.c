@@ -55,6 +55,8 @@ void bf_source_begin_epoch(struct bf_source *source)
     source->voided = false;
     source->too_busy = false;
     source->with_delta = false;
+    source->hold_tried = false;
+    source->held = false;
     for (uint32_t i = 0; i < source->nr_disks; i++)
         source->disks[i].drained = false;
     bf_set_restart(&set);
@@ -105,11 +107,12 @@ void bf_source_go_delta(struct bf_source *source)
 }
 
 /* What QEMU brings is judged where it arrives: it may be on its way already, and a reason from here
- * would hide what became of it. */
+ * would hide what became of it.  What is held was judged when it was taken away. */
 void bf_source_go_stopped(struct bf_source *source)
 {
-    bf_source_set_state(source, source->kind == BF_HANDOFF_NATIVE ? BF_SOURCE_STOPPED
-                                                                  : BF_SOURCE_EXAMINING);
+    bool examined = source->kind == BF_HANDOFF_NATIVE || source->held;
+
+    bf_source_set_state(source, examined ? BF_SOURCE_STOPPED : BF_SOURCE_EXAMINING);
 }
 
 /* The same is true of what only proves it. */
@@ -159,6 +162,23 @@ static bool all_drained(const struct bf_source *source)
     return true;
 }
 
+/* Too late in the pause: then QEMU stores what is persistent, and all is examined. */
+static bool may_hold(const struct bf_source *source)
+{
+    return source->kind == BF_HANDOFF_TRACKER && source->migrating && !source->hold_tried &&
+           !source->paused && !source->switched && bf_source_has(source, BF_ROUND_NONE);
+}
+
+static void proceed_installed(struct bf_source *source)
+{
+    if (may_hold(source)) {
+        source->hold_tried = true;
+        bf_source_set_state(source, BF_SOURCE_HOLDING);
+    } else if (source->paused || source->switched) {
+        leave_installed(source);
+    }
+}
+
 /* Leave a state that waits for an event, if it has come. */
 static void proceed_before_snapshot(struct bf_source *source)
 {
@@ -180,8 +200,8 @@ void bf_source_proceed(struct bf_source *source)
 {
     if (source->state == BF_SOURCE_AWAITING_READY || source->state == BF_SOURCE_DRAINING)
         proceed_before_snapshot(source);
-    if (source->state == BF_SOURCE_INSTALLED && (source->paused || source->switched))
-        leave_installed(source);
+    if (source->state == BF_SOURCE_INSTALLED)
+        proceed_installed(source);
     if (source->state == BF_SOURCE_STOPPED && source->switched)
         bf_source_set_state(source, BF_SOURCE_SEALING);
 }

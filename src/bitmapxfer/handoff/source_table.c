@@ -6,7 +6,7 @@
 #define EVENTS                                                                                     \
     (FACT(HEARD) | FACT(NUDGE) | FACT(MIRROR_READY) | FACT(MIRROR_VOID) | FACT(PAUSED) |           \
      FACT(SWITCHED) | FACT(KEPT) | FACT(QEMU_GONE) | FACT(TOO_BUSY) | FACT(ABORT) |                \
-     FACT(DEADLINE))
+     FACT(DEADLINE) | FACT(MIGRATING))
 #define DURABLE     (EVENTS | FACT(DONE) | FACT(REFUSED))
 #define TRANSACTION (EVENTS | FACT(DONE) | FACT(REFUSED) | FACT(UNKNOWN))
 #define SERVICE     (EVENTS | FACT(DONE) | FACT(REFUSED))
@@ -51,6 +51,8 @@ static const struct bf_source_row rows[BF_NR_SOURCE_STATES] = {
     [BF_SOURCE_LOADING] = {STEP(RECORDING), .traits = ALIVE | FREE | EPOCH, .facts = EVENTS},
 
     [BF_SOURCE_INSTALLED] = {.traits = ALIVE | FREE | EPOCH, .facts = EVENTS, MILESTONE(INSTALLED)},
+    [BF_SOURCE_HOLDING] = {WISH(HOLD), AFTER(INSTALLED), .traits = ALIVE | EPOCH,
+                           .facts = TRANSACTION, MILESTONE(INSTALLED)},
     [BF_SOURCE_ARMING_PAUSED] = {STEP(ARM_PAUSED), .traits = ALIVE | FREE | EPOCH, .facts = EVENTS,
                                  MILESTONE(INSTALLED)},
     [BF_SOURCE_SERVING_DELTA] = {WISH(SERVE), ROUND(DELTA), AFTER(LOADING_DELTA),

@@ -33,6 +33,9 @@ enum bf_temporary_kind {
     BF_TEMPORARY_LOADED_DELTA, /* ... and the same of the delta */
     BF_TEMPORARY_KEPT, /* source, index of the disk: the delta again, which QEMU puts into the image
                           as it lets go of it; the only one that is persistent */
+    BF_TEMPORARY_HELD, /* source, index of the bitmap: a mark that it was taken away for the time
+                          of the migration */
+    BF_TEMPORARY_SINCE, /* source, index of the disk: records since the snapshot */
     BF_NR_TEMPORARY_KINDS
 };
 

@@ -7,12 +7,11 @@
  *       |          TRACKER: AWAITING_READY -> ARMING (t0) -> DRAINING -+      |
  *       |          FREEZE: -----------------------------------------   v      v
  *       |          NATIVE, if it records: -------------------   v      v
- *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED
- *       | mirror broke since t0: next epoch                                   | guest paused
- *       +--------------------------------------------------------+            | or gone
- *                                                                             v
- *       STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <- ARMING_PAUSED (FREEZE)
- *          | guest gone            (a stage without work is passed)
+ *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED <-> HOLDING
+ *       | mirror broke since t0: next epoch                                   | guest   (TRACKER:
+ *       +--------------------------------------------------------+            | paused   the
+ * migration v or gone  begins) STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <-
+ * ARMING_PAUSED (FREEZE) | guest gone            (a stage without work is passed)
  *          v
  *       SEALING -> SEALED -> CONFIRMING -> RETIRING -> TIDYING -> ENDING -> ENDED
  *                     | the destination never confirms: UNCONFIRMED ^
@@ -30,6 +29,14 @@
  * at INSTALLED, or at STOPPED, and nothing is dropped for it. SEAL is only said when the guest has
  * left and nothing voided this.  The source's copies are only touched when the destination has said
  * that the guest runs there.
+ *
+ * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
+ * still change must be examined then.  But from t1 on a bitmap is its snapshot together with what
+ * SINCE has recorded, if nobody changes it.  So when the migration begins it is judged and taken
+ * out of QEMU, and a mark left in its place in the same transaction: nobody stores it and nobody
+ * changes it any more.  Whoever cleans up puts back what is marked, after any crash, unless the end
+ * is COMMITTED; if QEMU dies meanwhile, it is absent.  (Who clears a bitmap between the look and
+ * the transaction behind it gets it back as it was: more than needed.)
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet
@@ -67,6 +74,7 @@
     X(SERVING)                                                                                     \
     X(LOADING)                                                                                     \
     X(INSTALLED)                                                                                   \
+    X(HOLDING)                                                                                     \
     X(ARMING_PAUSED)                                                                               \
     X(SERVING_DELTA)                                                                               \
     X(LOADING_DELTA)                                                                               \
@@ -106,6 +114,7 @@ enum bf_source_fact_kind {
                                Feed  it  whenever the  contrary is not known, e.g. after a lost QMP
                                connection.
                              */
+    BF_SOURCE_MIGRATING,    /* the guest is on its way: MIGRATION status `setup` or `active` */
     BF_SOURCE_PAUSED, /* no guest write comes any more unless the migration fails: MIGRATION status
                          `pre-switchover`; FREEZE also: the orchestrator's word for it, or SHUTDOWN.
                          Never for a mere `stop` by somebody. */
@@ -142,6 +151,7 @@ struct bf_source_fact {
     uint32_t disk;        /* MIRROR_READY, MIRROR_VOID, DRAINED */
     struct bf_word word;  /* HEARD */
     const uint8_t *drops; /* DONE, INSPECTED: an enum bf_drop per bitmap, or NULL for all well */
+    bool held;            /* DONE of HOLD */
     enum bf_source_guest guest; /* INSPECTED */
     bool snapshots_found; /* INSPECTED: every temporary that the last SNAPSHOT wish of this epoch
                              would have made is there */
@@ -157,7 +167,8 @@ enum bf_source_wish_kind {
                            any  more: the move fails) */
     BF_SOURCE_SNAPSHOT, /* one transaction for all bitmaps of @round that are not dropped, on all
                            disks: block-dirty-bitmap-add disabled SNAPSHOT of this epoch with the
-                           same granularity, -merge from the bitmap; @with_delta: and for each of
+                           same granularity, -merge from the bitmap; RECORDING of TRACKER: and for
+                           each of their disks -add (recording) SINCE; @with_delta: and for each of
                            their disks -add (recording) DELTA, the finest granularity among them.  A
                            busy bitmap is waited for within the driver's deadline.
                            -> DONE with @drops: CLEARED for a bitmap that holds less than when
@@ -172,6 +183,12 @@ enum bf_source_wish_kind {
                               query-block-jobs: for each disk with recording bitmaps, when
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
                               queries that were sent after this wish count */
+    BF_SOURCE_HOLD,    /* judge, like EXAMINING, each carried bitmap of a mirrored disk that nobody
+                          but bitferry is to bring; and if all is well and its SNAPSHOT and SINCE are
+                          there, in one transaction: -add the mark HELD of this epoch, -remove the
+                          bitmap.  As many transactions as it takes for none to hold QEMU's main
+                          loop for long, none once the guest is paused.  Repeatable.
+                          -> DONE with @held: all that is carried is held; REFUSED, UNKNOWN (again) */
     BF_SOURCE_INSPECT, /* query-named-block-nodes and query-migrate.  DOUBTING, RESUMING: what is
                           there. EXAMINING: compare all bitmaps with the offer (gone, cleared,
                           switched on or off; frozen ones by digest) - in the paused QEMU, or, where
@@ -183,8 +200,12 @@ enum bf_source_wish_kind {
                           the image (never in one that the destination has open too), else a
                           tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
                           REFUSED  (copies are left: reported) */
-    BF_SOURCE_CLEAN,   /* stop serving, remove every bitmap of ours from QEMU in one transaction,
-                          delete   carriers.  With no QEMU there is nothing to remove.  Repeatable.
+    BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, in one
+                          transaction: -add the bitmap as it was offered, -merge SNAPSHOT and, if it
+                          records, SINCE of that epoch, -remove the mark (unless somebody has made
+                          one of that name); then remove every bitmap of ours from
+                          QEMU in one transaction,   delete   carriers.  With no QEMU there is nothing
+                          to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
 };
 
@@ -194,6 +215,7 @@ struct bf_source_wish {
     uint32_t epoch;
     enum bf_round round;     /* SNAPSHOT, SERVE */
     bool with_delta;         /* SNAPSHOT */
+    bool put_back;           /* CLEAN */
     struct bf_word word;     /* SAY */
     struct bf_record record; /* JOURNAL */
 };
@@ -237,7 +259,10 @@ struct bf_source {
     bool with_delta;
     bool paused;
     bool switched;
-    bool voided; /* a mirror broke since t0 */
+    bool migrating;
+    bool hold_tried; /* in this epoch */
+    bool held;       /* all that is carried is, and was judged: nothing is left to be examined */
+    bool voided;     /* a mirror broke since t0 */
     bool too_busy;
     /* optional: told of each change of state, for the log */
     void (*trace)(void *ctx, enum bf_source_state from, enum bf_source_state to);
