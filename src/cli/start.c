@@ -27,6 +27,7 @@ enum {
     OPT_READ,
     OPT_HANDOVER,
     OPT_NO_REPAIR,
+    OPT_NO_HOLD,
     OPT_CHECKPOINTS,
     NR_START_OPTIONS
 };
@@ -108,6 +109,11 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                            "do not mend the bitmaps here when a migration in which QEMU carried "
                            "them has failed, which leaves them looking well but lost at the "
                            "next shutdown: only say so"},
+    [OPT_NO_HOLD] = {.name = "no-hold",
+                     .help = "leave the bitmaps where they are while the machine migrates: QEMU "
+                             "then stores them in the image here while the machine is paused, "
+                             "3 to 5 ms for 1 TiB at 64 KiB each; else they stand under names of "
+                             "bitferry meanwhile, and are put back if the machine stays here"},
     [OPT_CHECKPOINTS] = {.name = "checkpoints",
                          .placeholder = "FILE",
                          .kind = BF_ARGUMENT_FILE,
@@ -202,6 +208,12 @@ static int put_checkpoints(const struct bf_arguments *args, json_t *request, str
     return r < 0 ? bf_error_prefix(err, "%s", path) : 0;
 }
 
+static bool put_flag(const struct bf_arguments *args, size_t option, const char *key,
+                     json_t *request)
+{
+    return !bf_option_given(args, option) || json_object_set_new(request, key, json_true()) == 0;
+}
+
 static int make_request(const struct bf_arguments *args, json_t **ret_request, struct bf_error *err)
 {
     static const struct bf_vm_options options = {OPT_VM,     OPT_UUID,    OPT_QMP,  OPT_DISK,
@@ -224,8 +236,9 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
     r = put_pairs(args, request, err);
-    if (r == 0 && start && bf_option_given(args, OPT_NO_REPAIR) &&
-        json_object_set_new(request, "no_repair", json_true()) < 0)
+    if (r == 0 && start &&
+        (!put_flag(args, OPT_NO_REPAIR, "no_repair", request) ||
+         !put_flag(args, OPT_NO_HOLD, "no_hold", request)))
         r = bf_error_set(err, BF_E_NO_MEMORY, "out of memory");
     if (r == 0 && start)
         r = put_checkpoints(args, request, err);

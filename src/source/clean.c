@@ -67,10 +67,8 @@ static bool serves_for_us(const struct source_drive *drive)
     return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-void source_clean(struct source_drive *drive)
+void source_clean_on(struct source_drive *drive)
 {
-    bf_server_stop(drive->server);
-    source_put_stream_back(drive);
     if (!bf_qemu_live(drive->qemu))
         finish(drive);
     else if (source_needs_repair(drive))
@@ -82,4 +80,22 @@ void source_clean(struct source_drive *drive)
         source_op_began(drive);
     else
         source_doubt(drive);
+}
+
+/* Only where a tracker was meant is anything ever held. */
+static bool may_hold(const struct source_drive *drive)
+{
+    return drive->wish.put_back && drive->offer.kind == BF_HANDOFF_TRACKER;
+}
+
+void source_clean(struct source_drive *drive)
+{
+    bf_server_stop(drive->server);
+    source_put_stream_back(drive);
+    if (!may_hold(drive))
+        source_clean_on(drive);
+    else if (bf_qemu_live(drive->qemu))
+        source_put_back(drive);
+    else
+        source_tell_lost(drive);
 }

@@ -4,7 +4,8 @@
  *     driver.c   begins, resumes, ends          talk.c    words with the destination, deadlines
  *     pump.c     facts in, wishes out           facts.c   what happens in QEMU
  *     images.h   the same for a machine that is shut off
- *     offer.c, snapshot.c, inspect.c, serve.c, examine.c, retire.c, clean.c   one wish each
+ *     offer.c, snapshot.c, inspect.c, serve.c, hold.c, examine.c, retire.c, clean.c   one wish each
+ *     put_back.c   what HOLD did is undone by CLEAN
  *     stream.c, repair.c   what there is to do about QEMU's own transfer of bitmaps
  */
 #ifndef SOURCE_DRIVE_H
@@ -113,6 +114,7 @@ struct source_drive {
     bool mapped_before; /* block-bitmap-mapping was set, or nobody knows: it is not ours to set */
     bool stream_set;    /* the capability is ours */
     bool repaired;
+    bool put_back_transient; /* nothing else would do */
 
     uint64_t said_ms;  /* the last word */
     uint64_t state_ms; /* when the machine came into its state */
@@ -138,6 +140,7 @@ void source_tell(struct source_drive *drive, enum bf_source_fact_kind kind);
 
 /** Answer the wish that is out, with drive->drops. */
 void source_answer(struct source_drive *drive, enum bf_source_fact_kind kind);
+void source_answer_held(struct source_drive *drive, bool held);
 void source_answer_inspected(struct source_drive *drive, enum bf_source_guest guest,
                              bool snapshots_found);
 
@@ -253,12 +256,30 @@ void source_tell_leftovers(struct source_drive *drive);
 
 void source_survey_offer(struct source_drive *drive);
 void source_snapshot(struct source_drive *drive);
+/** Does SNAPSHOT add SINCE to each disk with recording bitmaps? */
+bool source_takes_since(const struct source_drive *drive);
 void source_watch_drain(struct source_drive *drive);
 void source_inspect(struct source_drive *drive);
 void source_serve(struct source_drive *drive);
+void source_hold(struct source_drive *drive);
 void source_examine(struct source_drive *drive);
 void source_retire(struct source_drive *drive);
 void source_clean(struct source_drive *drive);
+
+/* --- hold.c --- */
+
+uint64_t source_nr_bits(const struct source_drive *drive, uint32_t index);
+
+/* --- put_back.c: both end with source_clean_on() --- */
+
+void source_put_back(struct source_drive *drive);
+
+/** QEMU has ended: which bitmaps are not in the images? */
+void source_tell_lost(struct source_drive *drive);
+
+/* --- clean.c --- */
+
+void source_clean_on(struct source_drive *drive);
 
 /* --- stream.c --- */
 
@@ -289,12 +310,19 @@ const char *source_item_temporary(const struct source_drive *drive, uint32_t ite
 void source_item_progress(struct source_drive *drive, uint32_t item, uint64_t done_bytes,
                           uint64_t total_bytes);
 
+/** For people, what is to be known of a bitmap. */
+void source_note(struct source_drive *drive, uint32_t bitmap, const char *text);
+
 /** The carriers of all wanted items are written: serve them, and answer the wish. */
 void source_serve_carriers(struct source_drive *drive);
 
 /** kept.c: copy the deltas to where QEMU stores them, if now is the time; SERVE of those. */
 void source_keep_deltas(struct source_drive *drive);
 void source_serve_kept(struct source_drive *drive);
+
+/** QEMU takes back the images that are surely others than the destination's; @done unlinks
+ *  source_carrier_socket(), whose folder must be there. */
+int source_activate(struct source_drive *drive, bf_live_done_fn done);
 
 /** RETIRE, where nobody has the images open. */
 void source_retire_stored(struct source_drive *drive);
@@ -317,6 +345,10 @@ void source_read_ended(struct source_drive *drive, const struct bf_error *err);
 void source_read_lost(struct source_drive *drive);
 
 /* --- examine.c --- */
+
+/** What became of it. */
+enum bf_drop source_judge(const struct source_drive *drive, uint32_t index,
+                          const struct bf_live_measure *found);
 
 /** State and count of all offered bitmaps. */
 int source_measure_own(struct source_drive *drive, enum bf_live_digests digests,

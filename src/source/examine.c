@@ -150,6 +150,27 @@ static void ask_migration(struct source_drive *drive)
         source_again(drive, source_examine);
 }
 
+/* Nothing is known yet but of those that we took away. */
+static void begin_unseen(struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
+        drive->drops[i] =
+            drive->offer.bitmaps[i].held_epoch != 0 ? BF_DROP_NONE : BF_DROP_BITMAP_UNSEEN;
+}
+
+enum bf_drop source_judge(const struct source_drive *drive, uint32_t index,
+                          const struct bf_live_measure *found)
+{
+    if (drive->offer.bitmaps[index].held_epoch != 0)
+        return BF_DROP_NONE; /* that was judged when we took it away */
+    if (!found->found)
+        return BF_DROP_BITMAP_VANISHED;
+    if (found->disk_size_bytes != drive->offer.disks[drive->offer.states[index].disk].size_bytes)
+        return BF_DROP_DISK_RESIZED;
+    return judge(drive, index, found->recording, found->inconsistent,
+                 found->digested || found->recording ? &found->summary : NULL);
+}
+
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
                         const struct bf_error *err)
 {
@@ -157,19 +178,9 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
 
     if (!source_op_ended(drive))
         return;
-    memset(drive->drops, BF_DROP_BITMAP_UNSEEN, drive->offer.nr_bitmaps);
-    for (uint32_t i = 0; i < nr_measures && !err; i++) {
-        const struct bf_live_measure *found = &measures[i];
-
-        drive->drops[i] =
-            found->found
-                ? (uint8_t)judge(drive, i, found->recording, found->inconsistent,
-                                 found->digested || found->recording ? &found->summary : NULL)
-                : BF_DROP_BITMAP_VANISHED;
-        if (found->found &&
-            found->disk_size_bytes != drive->offer.disks[drive->offer.states[i].disk].size_bytes)
-            drive->drops[i] = BF_DROP_DISK_RESIZED;
-    }
+    begin_unseen(drive);
+    for (uint32_t i = 0; i < nr_measures && !err; i++)
+        drive->drops[i] = (uint8_t)source_judge(drive, i, &measures[i]);
     if (drive->left)
         look_for_stored_ones(drive);
     else if (any_may_be_stored(drive))
@@ -226,7 +237,7 @@ static void look_at_all(struct source_drive *drive)
 
 static void look_only_into_images(struct source_drive *drive)
 {
-    memset(drive->drops, BF_DROP_BITMAP_UNSEEN, drive->offer.nr_bitmaps);
+    begin_unseen(drive);
     look_into_images(drive);
 }
 

@@ -57,6 +57,7 @@ static void on_migration(struct source_drive *drive, enum bf_live_migration migr
     case BF_LIVE_MIGRATION_ACTIVE:
         drive->migrating = true;
         source_keep_deltas(drive);
+        source_tell(drive, BF_SOURCE_MIGRATING);
         break;
     case BF_LIVE_MIGRATION_NONE:
         break;

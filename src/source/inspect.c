@@ -4,6 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool all_recorders(const struct source_drive *drive, enum bf_temporary_kind kind,
+                          const struct bf_live_survey *seen)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (bf_offer_matters(&drive->offer, i) && !source_find_temporary(drive, seen, kind, i))
+            return false;
+    }
+    return true;
+}
+
 static bool all_snapshots(const struct source_drive *drive, const struct bf_live_survey *seen)
 {
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
@@ -11,12 +21,8 @@ static bool all_snapshots(const struct source_drive *drive, const struct bf_live
             !source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, i))
             return false;
     }
-    for (uint32_t i = 0; i < drive->offer.nr_disks && drive->machine.with_delta; i++) {
-        if (bf_offer_matters(&drive->offer, i) &&
-            !source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, i))
-            return false;
-    }
-    return true;
+    return (!drive->machine.with_delta || all_recorders(drive, BF_TEMPORARY_DELTA, seen)) &&
+           (!source_takes_since(drive) || all_recorders(drive, BF_TEMPORARY_SINCE, seen));
 }
 
 static enum bf_drop judge(const struct bf_live_bitmap *bitmap, bool recording)
@@ -70,7 +76,7 @@ static void on_status(void *ctx, const json_t *result, const struct bf_error *er
     guest = source_guest_of(drive->migration, status ? status : "");
     drive->left = guest == BF_SOURCE_GUEST_LEFT;
     drive->paused = guest == BF_SOURCE_GUEST_PAUSED;
-    drive->migrating = drive->left || drive->paused;
+    drive->migrating = drive->migrating || drive->left || drive->paused; /* the watch may know */
     source_answer_inspected(drive, guest, false);
 }
 

@@ -103,3 +103,13 @@ void source_item_progress(struct source_drive *drive, uint32_t item, uint64_t do
     row->total_bytes = total_bytes;
     bf_move_changed(drive->move);
 }
+
+void source_note(struct source_drive *drive, uint32_t bitmap, const char *text)
+{
+    const struct bf_offer *offer = &drive->offer;
+    const char *disk = offer->disks[offer->states[bitmap].disk].name;
+    struct bf_move_row *row = bf_move_row(drive->move, disk, offer->bitmaps[bitmap].name);
+
+    if (row)
+        bf_move_row_note(row, text);
+}

@@ -18,6 +18,7 @@ const char *source_phase(enum bf_source_state state)
         [BF_SOURCE_SERVING] = "reading",
         [BF_SOURCE_LOADING] = "travelling",
         [BF_SOURCE_INSTALLED] = "installed, waiting for the switchover",
+        [BF_SOURCE_HOLDING] = "keeping bitmaps out of the pause",
         [BF_SOURCE_ARMING_PAUSED] = "trackers are set up",
         [BF_SOURCE_SERVING_DELTA] = "reading the last writes",
         [BF_SOURCE_LOADING_DELTA] = "the last writes travel",

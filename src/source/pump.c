@@ -82,6 +82,9 @@ static void carry_out(struct source_drive *drive)
         else
             source_inspect(drive);
         break;
+    case BF_SOURCE_HOLD:
+        source_hold(drive);
+        break;
     case BF_SOURCE_RETIRE:
         source_retire(drive);
         break;
@@ -278,6 +281,11 @@ static void answer(struct source_drive *drive, struct bf_source_fact *fact)
 void source_answer(struct source_drive *drive, enum bf_source_fact_kind kind)
 {
     answer(drive, &(struct bf_source_fact){.kind = kind});
+}
+
+void source_answer_held(struct source_drive *drive, bool held)
+{
+    answer(drive, &(struct bf_source_fact){.kind = BF_SOURCE_DONE, .held = held});
 }
 
 void source_answer_inspected(struct source_drive *drive, enum bf_source_guest guest,

@@ -51,21 +51,11 @@ static const char *copy_of(const struct source_drive *drive, uint32_t index,
 
 /* --- what is told --- */
 
-static void tell(struct source_drive *drive, uint32_t index, const char *text)
-{
-    const struct bf_offer *offer = &drive->offer;
-    struct bf_move_row *row = bf_move_row(drive->move, offer->disks[offer->states[index].disk].name,
-                                          offer->bitmaps[index].name);
-
-    if (row)
-        bf_move_row_note(row, text);
-}
-
 static void tell_all(struct source_drive *drive, const char *text)
 {
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (is_afflicted(drive, i) && drive->drops[i] & SEEN_BITMAP)
-            tell(drive, i, text);
+            source_note(drive, i, text);
     }
     bf_log(BF_LOG_WARNING, "move %s: %s", drive->move->id, text);
     bf_move_warn(drive->move, text);
@@ -208,9 +198,9 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
     }
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (drive->drops[i] & SEEN_BUSY) {
-            tell(drive, i,
-                 "in use, so it could not be made anew after the failed migration: QEMU "
-                 "does not store it at the next shutdown");
+            source_note(drive, i,
+                        "in use, so it could not be made anew after the failed migration: QEMU "
+                        "does not store it at the next shutdown");
             drive->drops[i] = 0;
         }
     }

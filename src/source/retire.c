@@ -210,7 +210,7 @@ static void on_activated(void *ctx, enum bf_live_end end, const struct bf_error 
 /* The images are changed by the QEMU that has them open, as long as there is one: removed behind
  * its back, they would make it read a directory of bitmaps that is not there any more (seen on 7.2:
  * query-named-block-nodes fails). */
-static int activate(struct source_drive *drive)
+int source_activate(struct source_drive *drive, bf_live_done_fn done)
 {
     const struct bf_offer *offer = &drive->offer;
     BF_CLEANUP(bf_freep) const char **nodes = calloc(offer->nr_disks + 1U, sizeof *nodes);
@@ -227,7 +227,7 @@ static int activate(struct source_drive *drive)
     source_carrier_socket(drive, path);
     (void)unlink(path);
     r = bf_live_activate(bf_qemu_live(drive->qemu), nodes, nr_nodes, path, BF_QEMU_DEADLINE_MS,
-                         on_activated, drive, NULL);
+                         done, drive, NULL);
     if (r == 0)
         source_op_began(drive);
     return r;
@@ -241,7 +241,7 @@ static void retire_in_qemu(struct source_drive *drive)
         bf_log(BF_LOG_WARNING, "move %s: removing the source's copies: %s", drive->move->id,
                err.text);
         source_answer(drive, BF_SOURCE_REFUSED);
-    } else if (activate(drive) < 0) {
+    } else if (source_activate(drive, on_activated) < 0) {
         source_doubt(drive);
     }
 }

@@ -108,7 +108,9 @@ static void add_snapshots(const struct source_drive *drive, struct bf_live_actio
     }
 }
 
-static void add_deltas(const struct source_drive *drive, struct bf_live_actions *actions)
+/* Of each disk with recording bitmaps one that records from the snapshot on. */
+static void add_recorders(const struct source_drive *drive, enum bf_temporary_kind kind,
+                          struct bf_live_actions *actions)
 {
     const struct bf_offer *offer = &drive->offer;
     char name[BF_TEMPORARY_NAME_MAX + 1];
@@ -116,7 +118,7 @@ static void add_deltas(const struct source_drive *drive, struct bf_live_actions 
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
         if (!bf_offer_matters(offer, i))
             continue;
-        (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_DELTA, i, name);
+        (void)bf_offer_temporary(offer, drive->wish.epoch, kind, i, name);
         bf_live_actions_record(actions, offer->disks[i].node, name, bf_offer_finest(offer, i));
     }
 }
@@ -126,6 +128,12 @@ static bool would_be_sent(const struct source_drive *drive)
 {
     return drive->offer.kind == BF_HANDOFF_NATIVE && drive->offer.dirty_bitmaps &&
            !drive->mapped_before;
+}
+
+bool source_takes_since(const struct source_drive *drive)
+{
+    return drive->wish.round == BF_ROUND_RECORDING && drive->offer.kind == BF_HANDOFF_TRACKER &&
+           !drive->move->plan.no_hold;
 }
 
 void source_snapshot(struct source_drive *drive)
@@ -140,7 +148,9 @@ void source_snapshot(struct source_drive *drive)
     bf_live_actions_begin(&actions);
     add_snapshots(drive, &actions);
     if (drive->wish.with_delta)
-        add_deltas(drive, &actions);
+        add_recorders(drive, BF_TEMPORARY_DELTA, &actions);
+    if (source_takes_since(drive))
+        add_recorders(drive, BF_TEMPORARY_SINCE, &actions);
     if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_done, drive,
                     NULL) == 0)
         source_op_began(drive);

@@ -110,8 +110,10 @@ static void a_plan_with_modes_survives_its_journal(void **state)
                             json_loads("[{\"disk\":\"vda\",\"mode\":\"shared\"}]", 0, NULL)),
         0);
     assert_int_equal(json_object_set_new(object, "no_repair", json_true()), 0);
+    assert_int_equal(json_object_set_new(object, "no_hold", json_true()), 0);
     assert_int_equal(bf_plan_from_json(object, true, &plan, NULL), 0);
     assert_true(plan.no_repair);
+    assert_true(plan.no_hold);
     assert_true(bf_plan_to_json(&plan, again));
     assert_int_equal(bf_plan_from_json(again, true, &copy, NULL), 0);
     assert_true(bf_plan_equal(&plan, &copy));

@@ -26,9 +26,10 @@ static const struct {
     const char *name;
     bool source_only;
 } keys[] = {
-    {"vm", false},      {"uuid", false},    {"qmp", false},      {"domain", false},
-    {"connect", false}, {"disks", false},   {"modes", false},    {"peer", true},
-    {"read", true},     {"handover", true}, {"no_repair", true}, {"checkpoints", true},
+    {"vm", false},         {"uuid", false},    {"qmp", false},      {"domain", false},
+    {"connect", false},    {"disks", false},   {"modes", false},    {"peer", true},
+    {"read", true},        {"handover", true}, {"no_repair", true}, {"no_hold", true},
+    {"checkpoints", true},
 };
 
 static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], struct bf_error *err)
@@ -133,9 +134,18 @@ static int read_choice(const json_t *object, const char *key, const char *const 
                         words[nr_words - 1], text);
 }
 
+static int read_flag(const json_t *object, const char *key, bool *ret_flag, struct bf_error *err)
+{
+    const json_t *flag = json_object_get(object, key);
+
+    *ret_flag = json_is_true(flag);
+    return !flag || json_is_boolean(flag)
+               ? 0
+               : bf_error_set(err, BF_E_INVALID, "'%s' is true or false", key);
+}
+
 static int read_source_keys(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
-    const json_t *no_repair = json_object_get(object, "no_repair");
     unsigned method = 0;
     unsigned handover = 0;
     int r = read_peer(object, plan, err);
@@ -144,9 +154,10 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
         r = read_choice(object, "read", read_methods, BF_NR_READ_METHODS, &method, err);
     if (r == 0)
         r = read_choice(object, "handover", handovers, BF_NR_HANDOVERS, &handover, err);
-    if (r == 0 && no_repair && !json_is_boolean(no_repair))
-        r = bf_error_set(err, BF_E_INVALID, "'no_repair' is true or false");
-    plan->no_repair = json_is_true(no_repair);
+    if (r == 0)
+        r = read_flag(object, "no_repair", &plan->no_repair, err);
+    if (r == 0)
+        r = read_flag(object, "no_hold", &plan->no_hold, err);
     plan->read = (enum bf_read_method)method;
     plan->handover = (enum bf_handover)handover;
     return r;
@@ -234,6 +245,7 @@ static bool choices_to_json(const struct bf_plan *plan, json_t *object)
            json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
            json_object_set_new(object, "handover", json_string(handovers[plan->handover])) == 0 &&
            (!plan->no_repair || json_object_set_new(object, "no_repair", json_true()) == 0) &&
+           (!plan->no_hold || json_object_set_new(object, "no_hold", json_true()) == 0) &&
            (plan->checkpoints.nr_items == 0 ||
             json_object_set_new(object, "checkpoints",
                                 bf_checkpoints_to_json(&plan->checkpoints)) == 0);

@@ -67,6 +67,7 @@ struct bf_plan {
     struct bf_plan_mode *modes; /* the others are decided by what is found */
     size_t nr_modes;
     bool no_repair; /* source: what a failed native transfer did to bitmaps is only reported */
+    bool no_hold;   /* source: bitmaps keep their names while the guest migrates */
     struct bf_checkpoints checkpoints; /* source: what its bitmaps are for; settled */
 };
 

@@ -90,6 +90,7 @@ struct bf_offer_bitmap {
     bool locked;               /* destination: one of the name is in an image that is read-only */
     bool stays;                /* ... and could not be removed */
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
+    uint32_t held_epoch;       /* source: it is taken away, with a mark of that epoch; or 0 */
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */
     bool served;               /* destination: the snapshot can be, or was, fetched */

@@ -8,10 +8,11 @@
  *       |          FREEZE: -----------------------------------------   v      v
  *       |          NATIVE, if it records: -------------------   v      v
  *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED <-> HOLDING
- *       | mirror broke since t0: next epoch                                   | guest   (TRACKER:
- *       +--------------------------------------------------------+            | paused   the
- * migration v or gone  begins) STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <-
- * ARMING_PAUSED (FREEZE) | guest gone            (a stage without work is passed)
+ *       | mirror broke since t0: next epoch                                   | guest (migrating)
+ *       +--------------------------------------------------------+            | paused
+ *                                                                             v or gone
+ *       STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <- ARMING_PAUSED (FREEZE)
+ *          | guest gone            (a stage without work is passed)
  *          v
  *       SEALING -> SEALED -> CONFIRMING -> RETIRING -> TIDYING -> ENDING -> ENDED
  *                     | the destination never confirms: UNCONFIRMED ^
