@@ -9,7 +9,7 @@ bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600 UNSANITIZED)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
 foreach(name source_killed source_away bitmaps qemu_ends children terminated
-    cancelled no_room no_digests)
+    cancelled held no_room no_digests)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
 bf_integration_test(faults/hung TIMEOUT 600 UNSANITIZED)
