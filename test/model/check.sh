@@ -51,3 +51,5 @@ found_out -DSECOND_ADD
 found_out -DTRACKERS_GONE_EARLY
 found_out -DONE_STEP_IS_ALL
 found_out -DNO_READ_BACK
+found_out -DSINCE_TAKEN
+found_out -DPUT_BACK_SNAPSHOT

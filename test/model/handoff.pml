@@ -4,16 +4,18 @@
  * zero that the target already holds); the words between the helpers are lost, late, old or said again;
  * either helper is killed at any step and starts again from what it had written down.  The commit is
  * one transaction for each bitmap, while the guest writes; between them the destination's helper may be
- * killed, and its QEMU.
+ * killed, and its QEMU.  When the migration begins the source's bitmaps are taken out of its QEMU, and put
+ * back, from their snapshots and what was recorded since, by a helper that begins anew or is told that the
+ * guest is lost.
  *
  * Checked: a bitmap published at the destination, together with the backup taken when the bitmap
  * began, always gives the guest's disk, it records, it is added only once, it is there when it is said
- * to be, the source's own is removed only when the guest runs at the destination, and nobody waits for
- * ever.
+ * to be, the source's own is removed only when the guest runs at the destination, what is put back there has
+ * all that was written, and nobody waits for ever.
  *
  * Broken on purpose with -D: TRACKER_AFTER_SNAPSHOT, NO_DRAIN (needs SKIP_ZEROES), NO_TRACKER,
  * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
- * ONE_STEP_IS_ALL, NO_READ_BACK.
+ * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out SINCE_TAKEN, PUT_BACK_SNAPSHOT.
  */
 #define BLOCKS     2
 #define EPOCHS_MAX 3
@@ -49,6 +51,8 @@ bool ready;
 bool own[BLOCKS];
 bool retired;
 bool snapshot[BLOCKS];
+bool taken;         /* own is not there: it is snapshot and since */
+bool since[BLOCKS]; /* written since the snapshot */
 byte snapshot_epoch;
 bool tracker[BLOCKS];
 byte tracker_epoch;
@@ -78,12 +82,18 @@ chan to_source = [2] of { byte, mtype };
 #define GOOD(b)  (!published[b] || (guest == AT_DEST && recording[b] && WHOLE(b)))
 #define CHECK    assert(GOOD(0) && GOOD(1))
 
+#ifdef SINCE_TAKEN
+#define RECORDS_SINCE taken
+#else
+#define RECORDS_SINCE (snapshot_epoch > 0)
+#endif
 #define WRITE_AT_SOURCE(b, value) \
 	d_step { \
 		guest == AT_SOURCE && writes_left > 0 -> \
 		writes_left--; \
 		source_data[b] = value; \
-		own[b] = true; \
+		own[b] = own[b] || !taken; \
+		since[b] = since[b] || RECORDS_SINCE; \
 		dirty[b] = true \
 	}
 #define WRITE_AT_DEST(b) \
@@ -170,6 +180,20 @@ proctype Orchestrator()
 	:: atomic { crashes_left > 0 -> crashes_left--; goto restart } \
 	od
 
+#ifdef PUT_BACK_SNAPSHOT
+#define IS_NOW(b) snapshot[b]
+#else
+#define IS_NOW(b) (snapshot[b] || since[b])
+#endif
+#define PUT_BACK \
+	if \
+	:: taken -> \
+		taken = false; \
+		own[0] = IS_NOW(0); own[1] = IS_NOW(1); \
+		assert((own[0] || source_data[0] == base_data[0]) && (own[1] || source_data[1] == base_data[1])) \
+	:: else \
+	fi
+
 proctype Source()
 {
 	byte epoch;
@@ -179,7 +203,9 @@ restart:
 	if
 	:: retired -> goto tell
 	:: sealed && !retired -> goto seal
-	:: !sealed && guest == AT_SOURCE && source_epoch < EPOCHS_MAX -> source_epoch++
+	:: !sealed && guest == AT_SOURCE && source_epoch < EPOCHS_MAX ->
+		source_epoch++;
+		PUT_BACK
 	:: !sealed && (guest != AT_SOURCE || source_epoch == EPOCHS_MAX) ->
 		guest != AT_SOURCE;
 		dropped = true;
@@ -196,7 +222,8 @@ restart:
 	atomic {
 		if
 		:: guest == AT_SOURCE ->
-			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch
+			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch;
+			since[0] = false; since[1] = false
 		:: else -> dropped = true
 		fi
 	};
@@ -204,6 +231,13 @@ restart:
 	:: dropped
 	:: else -> ASK(RECORDING)
 	fi;
+	/* the migration begins */
+	atomic {
+		if
+		:: guest == AT_SOURCE && !dropped -> taken = true; own[0] = false; own[1] = false
+		:: else
+		fi
+	};
 	if
 	:: guest != AT_SOURCE
 	:: atomic { crashes_left > 0 -> crashes_left--; goto restart }
@@ -220,6 +254,7 @@ seal:
 	goto tell;
 kept:
 	assert(sealed && guest == LOST);
+	atomic { PUT_BACK };
 tell:
 	done = true
 }
