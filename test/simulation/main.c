@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    BREAKAGE_SEEDS = 20000, /* random schedules, before all are searched */
+    BREAKAGE_SEEDS = 80000, /* random schedules, before all are searched */
 };
 
 static const struct settings small_world = {
