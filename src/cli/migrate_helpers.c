@@ -15,6 +15,7 @@ enum {
     NAP_MS = 100,
     LOOK_MS = 30000,       /* for bitferry-source to see what the machine has */
     ANSWER_MS = 2000,      /* for bitferry-dest, before the migration: its hook may tell it later */
+    INSTALL_MS = 60000,    /* for what proves the bitmaps to be there: without it only counts do */
     LATE_ANSWER_MS = 3000, /* ... and when that is over */
     GIVE_UP_MS = 30000,
     FINISH_MS = 120000, /* a libvirtd that is being restarted gets one minute */
@@ -244,18 +245,39 @@ static void tell_dest(const struct bf_helpers_request *request, struct bf_helper
         bf_note(request->args, "bitferry-dest was not told: %s", err.text);
 }
 
+/* Until bitferry-source is in none of these phases (NULL at the end) any more. */
+static bool wait_past(struct bf_helper *source, const char *const *phases, uint64_t timeout_ms)
+{
+    uint64_t end_ms = now_ms() + timeout_ms;
+
+    for (;;) {
+        const char *const *at = phases;
+
+        look(source);
+        while (*at && strcmp(*at, bf_daemon_text(source->move, "phase")) != 0)
+            at++;
+        if (source->move && (!*at || is_over(source)))
+            return true;
+        if (now_ms() >= end_ms)
+            return false;
+        nap();
+    }
+}
+
 /* What the machine has must be known before it leaves. */
 static bool wait_seen(struct bf_helper *source)
 {
-    uint64_t end_ms = now_ms() + LOOK_MS;
+    static const char *const phases[] = {BF_PHASE_LOOKING, NULL};
 
-    do {
-        look(source);
-        if (source->move && strcmp(bf_daemon_text(source->move, "phase"), BF_PHASE_LOOKING) != 0)
-            return true;
-        nap();
-    } while (now_ms() < end_ms && !bf_interrupted());
-    return false;
+    return wait_past(source, phases, LOOK_MS);
+}
+
+static bool wait_answered(struct bf_helper *source, uint64_t timeout_ms)
+{
+    static const char *const phases[] = {BF_PHASE_LOOKING, BF_PHASE_BEGINNING, BF_PHASE_OFFERING,
+                                         NULL};
+
+    return wait_past(source, phases, timeout_ms);
 }
 
 void bf_helpers_begin(const struct bf_helpers_request *request, struct bf_helpers *helpers)
@@ -273,7 +295,12 @@ void bf_helpers_begin(const struct bf_helpers_request *request, struct bf_helper
     if (!wait_seen(&helpers->source)) {
         (void)bf_helpers_give_up(helpers);
         leave_out(helpers, "bitferry-source has not seen the machine in time");
-    } else if (wait_for(&helpers->source, "installed", ANSWER_MS) && is_over(&helpers->source)) {
+        return;
+    }
+    if (wait_answered(&helpers->source, ANSWER_MS) &&
+        !wait_for(&helpers->source, "installed", INSTALL_MS))
+        bf_note(request->args, "not all that proves the bitmaps is at the destination yet");
+    if (is_over(&helpers->source)) {
         (void)bf_helpers_give_up(helpers);
         leave_out(helpers, "bitferry-source: %s", reason_of(&helpers->source));
     }
@@ -309,17 +336,12 @@ static void see_dest(struct bf_helper *dest, uint64_t timeout_ms)
         (void)wait_for(dest, "committed", timeout_ms);
 }
 
-/* @milestone was not reached in time. */
-static void explain_silence(struct bf_helpers *helpers, const char *milestone)
+/* It did not come to an end in time. */
+static void explain_silence(struct bf_helpers *helpers)
 {
     if (helpers->source.away)
         leave_out(helpers, "bitferry-source does not answer any more (move %s)",
                   helpers->source.id);
-    else if (strcmp(milestone, "installed") == 0)
-        leave_out(helpers,
-                  "bitferry-dest on %s was not told of the machine (may_announce or expect_domains "
-                  "in its configuration, or --dest-socket)",
-                  helpers->peer);
     else
         leave_out(helpers, "move %s of bitferry-source is not over after %d s, and goes on",
                   helpers->source.id, FINISH_MS / 1000);
@@ -329,10 +351,12 @@ bool bf_helpers_finish(struct bf_helpers *helpers, bool paused)
 {
     struct bf_helper *source = &helpers->source;
 
-    if (!wait_for(source, "installed", LATE_ANSWER_MS)) {
-        explain_silence(helpers, "installed");
-        if (!source->away) /* the destination has done nothing */
-            (void)bf_helpers_give_up(helpers);
+    if (!wait_answered(source, LATE_ANSWER_MS)) { /* the destination has done nothing */
+        (void)bf_helpers_give_up(helpers);
+        leave_out(helpers,
+                  "bitferry-dest on %s was not told of the machine (may_announce or expect_domains "
+                  "in its configuration, or --dest-socket)",
+                  helpers->peer);
         return false;
     }
     if (paused && !is_over(source)) {
@@ -340,7 +364,7 @@ bool bf_helpers_finish(struct bf_helpers *helpers, bool paused)
         return true;
     }
     if (!wait_for(source, "committed", FINISH_MS)) {
-        explain_silence(helpers, "committed");
+        explain_silence(helpers);
         return false;
     }
     see_dest(&helpers->dest, LATE_ANSWER_MS);

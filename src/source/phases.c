@@ -3,9 +3,9 @@
 const char *source_phase(enum bf_source_state state)
 {
     static const char *const phases[BF_NR_SOURCE_STATES] = {
-        [BF_SOURCE_BEGINNING] = "beginning",
-        [BF_SOURCE_SWEEPING] = "beginning",
-        [BF_SOURCE_OFFERING] = "waiting for the destination",
+        [BF_SOURCE_BEGINNING] = BF_PHASE_BEGINNING,
+        [BF_SOURCE_SWEEPING] = BF_PHASE_BEGINNING,
+        [BF_SOURCE_OFFERING] = BF_PHASE_OFFERING,
         [BF_SOURCE_SNAPPING_FROZEN] = "taking snapshots of frozen bitmaps",
         [BF_SOURCE_DOUBTING_FROZEN] = "looking for snapshots",
         [BF_SOURCE_SERVING_FROZEN] = "reading frozen bitmaps",

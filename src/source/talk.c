@@ -111,14 +111,25 @@ static void take_method(struct source_drive *drive, Bitferry__Method method)
     drive->machine.kind = drive->offer.kind;
 }
 
+/* A destination that was restarted does not know them any more. */
+static void take_proofs(struct bf_offer *offer, const ProtobufCBinaryData *proofs)
+{
+    for (uint32_t i = 0; i < offer->nr_bitmaps && proofs->len == offer->nr_bitmaps; i++) {
+        if (proofs->data[i] != BF_BY_NOTHING && proofs->data[i] < BF_NR_BY)
+            offer->bitmaps[i].proof = (enum bf_proof_of)proofs->data[i];
+    }
+}
+
 /* What the word says beyond its step. */
 static int take_payload(struct source_drive *drive, const Bitferry__Word *word,
                         struct bf_error *err)
 {
     if (word->payload_case == BITFERRY__WORD__PAYLOAD_REASON && drive->why.code == BF_E_NONE)
         (void)bf_error_set(&drive->why, BF_E_PEER, "the destination says: %s", word->reason->text);
-    if (word->payload_case == BITFERRY__WORD__PAYLOAD_RESULTS)
+    if (word->payload_case == BITFERRY__WORD__PAYLOAD_RESULTS) {
         source_take_fates(drive, &word->results->definitions);
+        take_proofs(&drive->offer, &word->results->proofs);
+    }
     if (word->payload_case != BITFERRY__WORD__PAYLOAD_PLACEMENT)
         return 0;
     if (word->placement->n_disks != drive->offer.nr_disks)

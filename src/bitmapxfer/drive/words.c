@@ -21,6 +21,7 @@ struct bf_said {
     struct bf_offered_checkpoints *checkpoints;
     struct bf_offered_layers *layers;
     uint8_t *drops;
+    uint8_t *proofs; /* or NULL */
     void *list;      /* of pointers to items */
     void *items;     /* disks, exports, results */
     void *sub_list;  /* offer: pointers to bitmaps */
@@ -30,6 +31,7 @@ struct bf_said {
 void bf_said_free(struct bf_said *said)
 {
     free(said->drops);
+    free(said->proofs);
     if (said->checkpoints)
         bf_offered_checkpoints_free(said->checkpoints);
     if (said->layers)
@@ -236,6 +238,17 @@ static const struct bf_known *result_of(const struct bf_offer *offer, enum bf_st
     return step == BF_STEP_DELTA ? &offer->loaded_deltas[index] : &offer->bitmaps[index].loaded;
 }
 
+static bool put_proofs(struct bf_said *said, const struct bf_offer *offer)
+{
+    said->proofs = calloc(offer->nr_bitmaps + 1U, 1);
+    if (!said->proofs)
+        return false;
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++)
+        said->proofs[i] = (uint8_t)offer->bitmaps[i].proof;
+    said->results.proofs = bytes_of(said->proofs, offer->nr_bitmaps);
+    return true;
+}
+
 static bool put_results(struct bf_said *said, const struct bf_saying *saying)
 {
     const struct bf_offer *offer = saying->offer;
@@ -266,7 +279,7 @@ static bool put_results(struct bf_said *said, const struct bf_saying *saying)
     said->results.results = list;
     said->word.payload_case = BITFERRY__WORD__PAYLOAD_RESULTS;
     said->word.results = &said->results;
-    return true;
+    return step != BF_STEP_SEAL || put_proofs(said, offer);
 }
 
 static bool put_reason(struct bf_said *said, const struct bf_saying *saying)

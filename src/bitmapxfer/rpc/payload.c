@@ -294,6 +294,8 @@ int bf_rpc_check_results(const Bitferry__Results *results, Bitferry__Step step,
     uint32_t next = 0;
     int r = check_definitions(&results->definitions, err);
 
+    if (r == 0)
+        r = bf_rpc_check_count(results->proofs.len, BF_RPC_BITMAPS_MAX, "proofs", err);
     for (size_t i = 0; r == 0 && i < results->n_results; i++) {
         const Bitferry__Result *result = results->results[i];
 

@@ -46,6 +46,7 @@ there_and_back() {
     told A 0 --dest-socket "$dest_socket" told $b_uri -- --live --persistent --copy-storage-all
     by_helpers
     equal "REDEFINED REDEFINED" "$(jq -r '[.checkpoints[].status] | join(" ")' <<<"$said")" "status"
+    equal "bits bits" "$(jq -r '[.checkpoints[].disks[].by] | join(" ")' <<<"$said")" "proofs"
     equal "committed committed" "$(jq -r '[.helpers.source.move.state, .helpers.destination.move.state] | join(" ")' <<<"$said")" \
         "the moves"
     equal "chk1 chk2<chk1" "$(tree B told)" "checkpoints at the destination"
@@ -55,7 +56,7 @@ there_and_back() {
 
     domain_checkpoint B told chk3
     ferry B 0 migrate told $a_uri -- --live --persistent --copy-storage-all --p2p --undefinesource
-    says 'chk3 +vda .*there, (identical|covers)'
+    says 'chk3 +vda +there, covers the source.s, by bits'
     says '^Carried by bitferry-source here, move [0-9a-f]{32}, and bitferry-dest on host-a, move [0-9a-f]{32}$'
     arriving=$(sed -n 's/^Carried by .* on host-a, move //p' <<<"$said")
     equal committed "$(state A dest "$arriving")" "the move at the destination"

@@ -14,8 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** A source's phase until it has seen what its machine has: not before that may it be migrated. */
-#define BF_PHASE_LOOKING "looking at QEMU"
+/** Phases of a source, in this order: until it has seen what its machine has, which may not be
+ *  migrated before that; and until the destination has answered. */
+#define BF_PHASE_LOOKING   "looking at QEMU"
+#define BF_PHASE_BEGINNING "beginning"
+#define BF_PHASE_OFFERING  "waiting for the destination"
 
 enum {
     BF_MOVE_ID_CHARS = 32, /* 128 random bits in hexadecimal: none can be guessed */

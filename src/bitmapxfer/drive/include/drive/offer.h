@@ -77,6 +77,7 @@ enum bf_proof_of {
                     that are missing */
     BF_BY_DIGEST, /* a frozen one: it is the source's */
     BF_BY_BITS,   /* every block that was dirty when the guest left is */
+    BF_NR_BY,
 };
 
 struct bf_offer_bitmap {
@@ -94,7 +95,7 @@ struct bf_offer_bitmap {
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */
     bool served;               /* destination: the snapshot can be, or was, fetched */
-    enum bf_proof_of proof;    /* destination: of one that QEMU has brought */
+    enum bf_proof_of proof;    /* of one that QEMU has brought; source: as it was told */
     struct bf_known loaded;    /* destination: the same in its own disk's layout */
     struct bf_known published; /* destination: as read back */
 };
