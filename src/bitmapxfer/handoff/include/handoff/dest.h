@@ -143,7 +143,8 @@ enum bf_dest_wish_kind {
                         carriers in the move's folder, check SHA-256 and count, retry within the
                         driver's    deadline.  DELTA: one per disk with carried recording bitmaps.
                         -> DONE with @drops (PULL_FAILED, DIGEST_MISMATCH; a delta's for all recording
-                        bitmaps of its disk), REFUSED (all) */
+                        bitmaps of its disk), REFUSED (all).  The driver may begin with LOAD
+                        meanwhile, if it answers UNKNOWN to that where QEMU has not answered */
     BF_DEST_LOAD,    /* put the same into QEMU as SNAPSHOT or DELTA temporaries of this epoch:
                         blockdev-add    the carrier read-only, one transaction of -add disabled and
                         -merge, blockdev-del,    then compare count and digest.  -> DONE with @drops,

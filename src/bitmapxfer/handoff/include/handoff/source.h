@@ -178,7 +178,9 @@ enum bf_source_wish_kind {
                            destination's    size, or block status), serve them by nbdkit, have SHA-256
                            and    counts at hand    for the word that follows.  DELTA: first
                            block-dirty-bitmap-disable all deltas,    then the same with them.  Keeps
-                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED (all)
+                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED
+                           (all).  DONE may come when all is summed up and can be read: who fetches
+                           what is not written yet waits for it
                          */
     BF_SOURCE_WATCH_DRAIN, /* note for each bitmap what a later CLEARED is judged by, then poll
                               query-block-jobs: for each disk with recording bitmaps, when

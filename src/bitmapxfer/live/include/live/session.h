@@ -54,6 +54,7 @@ struct bf_live_handlers {
     /** As of struct bf_qmp_handlers. */
     void (*closed)(void *ctx, const struct bf_error *err);
     void *ctx;
+    /** Likewise. */
     void (*answered)(void *ctx, const char *command, uint64_t took_us);
 };
 
