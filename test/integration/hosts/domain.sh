@@ -3,7 +3,15 @@
 # the definitions of the checkpoints, comes along; what QEMU brings is judged.
 . "$(dirname "$0")/migrate_lib.sh"
 
+# configure HOST LINE...: its daemons are stopped with moves under way, and its bitferry-dest does what is told
+configure() {
+    hosts_run "$1" bash -c 'mkdir -p /etc/bitferry
+        printf "%s\n" "[source]" "stop_grace_s = 0" "[dest]" "stop_grace_s = 0" "$@" >/etc/bitferry/bitferry.conf' \
+        configure "${@:2}"
+}
+
 for host in A B; do
+    configure "$host"
     hosts_daemons "$host" start bitferry-source bitferry-dest
 done
 
@@ -162,6 +170,12 @@ refused() {
     ok "definitions that libvirt refuses: the bitmaps stay, exit 3, and the commands that are told help"
 }
 
+# reconfigure HOST LINE...
+reconfigure() {
+    configure "$@"
+    hosts_daemons "$1" restart bitferry-dest
+}
+
 # told_by_hook EVENT
 told_by_hook() {
     grep -q "a hook tells '$1'" "$HOSTS/B/var/log/bitferry-dest.log"
@@ -172,8 +186,7 @@ hooked() {
     local disk=$IMAGES/hooked.qcow2
     begin hooked "$disk"
     domain_disk B "$disk" 256M
-    hosts_run B bash -c 'mkdir -p /etc/bitferry && printf "[dest]\nexpect_domains = yes\n" >/etc/bitferry/bitferry.conf'
-    hosts_daemons B restart bitferry-dest
+    reconfigure B 'expect_domains = yes'
     leaving=$(hosts_run A bitferry start --quiet --domain hooked --peer host-b)
     a migrate --live --persistent --copy-storage-all --bandwidth 1 hooked $b_uri >/dev/null 2>&1 &
     wait_for 30 copying A hooked
@@ -193,16 +206,8 @@ hooked() {
     equal "chk1 chk2<chk1" "$(tree B hooked)" "checkpoints at the destination"
     proven B hooked "$disk"
     forget hooked
-    hosts_run B rm /etc/bitferry/bitferry.conf
-    hosts_daemons B restart bitferry-dest
+    reconfigure B
     ok "the hook alone tells the destination what comes, and what does not"
-}
-
-# configure HOST LINE...: what its bitferry-dest is to do; without a line what it does by itself
-configure() {
-    hosts_run "$1" bash -c 'mkdir -p /etc/bitferry && { echo "[dest]" && printf "%s\n" "$@"; } >/etc/bitferry/bitferry.conf' \
-        configure "${@:2}"
-    hosts_daemons "$1" restart bitferry-dest
 }
 
 # Nobody tells bitferry-dest but bitferry-source, which it believes only where it is told to
@@ -210,12 +215,12 @@ announced() {
     local disk=$IMAGES/announced.qcow2
     begin announced "$disk"
     domain_disk B "$disk" 256M
-    configure B 'may_announce = host-c, *.example.org'
+    reconfigure B 'may_announce = host-c, *.example.org'
     leaving=$(hosts_run A bitferry start --quiet --domain announced --peer host-b)
     ! hosts_run A bitferry wait --quiet --for installed --timeout 3 "$leaving" >/dev/null 2>&1 || die "B believed A"
     equal 0 "$(hosts_run B bitferry list --json | jq "[.moves[] | select(.uuid == \"$uuid\" and .state == \"under-way\")] | length")" \
         "moves at a destination that does not believe A"
-    configure B 'may_announce = host-c, host-?, host-*'
+    reconfigure B 'may_announce = host-c, host-?, host-*'
     hosts_run A bitferry wait --quiet --for installed --timeout 60 "$leaving"
     arriving=$(status A "$leaving" .peer_move)
     equal "$leaving" "$(status B "$arriving" .peer_move)" "each names the other's move"
@@ -223,7 +228,7 @@ announced() {
     both_ended A B committed
     equal "chk1 chk2<chk1" "$(tree B announced)" "checkpoints at the destination"
     equal "" "$(tree A announced)" "checkpoints at the source"
-    configure B
+    reconfigure B
     forget announced
     ok "the source's daemon alone tells the destination what comes, where that is allowed"
 }
