@@ -231,8 +231,11 @@ static void on_migration(void *ctx, const json_t *result, const struct bf_error 
 {
     struct bf_live_watch *watch = ctx;
 
-    if (take_answer(watch, err))
+    if (take_answer(watch, err)) {
+        if (migration_of(text_of(result, "status")) != watch->migration)
+            watch->by_events = false; /* unless the event is on its way */
         tell_migration(watch, text_of(result, "status"));
+    }
     end_answer(watch);
 }
 

@@ -7,7 +7,7 @@
 # Machines with memory, which takes its time.
 way_qemu() {
     qemu "$1" -machine pc -m 64 "${@:4}"
-    qmp "$1" migrate-set-parameters '{"max-bandwidth":4096}'
+    qmp "$1" migrate-set-parameters '{"max-bandwidth":4096,"downtime-limit":1}'
 }
 
 # A bitmap of which the move does not know records what "new" has to.
@@ -150,7 +150,7 @@ kill_daemon dest
 begin_daemon dest BITFERRY_FAIL_POINT=dest.committing:stop
 capabilities source pause-before-switchover
 uri="unix:$scratch/ram" hold "the guest has left" 23 24
-qmp source migrate-set-parameters '{"max-bandwidth":4000000000}'
+qmp source migrate-set-parameters '{"max-bandwidth":4000000000,"downtime-limit":1000}'
 wait_for 60 is pre-switchover migration source
 way_complete
 wait_for 60 stopped dest
