@@ -11,7 +11,7 @@ cd "$work"
 verify() {
 	rm -f pan* ./*.trail
 	spin -a "$@" "$model" >spin.log || { cat spin.log >&2; exit 1; }
-	cc -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c
+	cc -O2 -w -DSAFETY -DCOLLAPSE -DNOBOUNDCHECK -o pan pan.c
 	./pan -m200000 -w24
 }
 
@@ -46,10 +46,11 @@ found_out -DSKIP_ZEROES -DNO_DRAIN -DLOSSES=0
 found_out -DNO_TRACKER
 found_out -DENABLE_LATER
 found_out -DRETIRE_EARLY
-found_out -DTRUST_OLD_EPOCH -DLOSSES=0
+found_out -DTRUST_OLD_EPOCH -DLOSSES=0 -DWRITES=1
 found_out -DSECOND_ADD
 found_out -DTRACKERS_GONE_EARLY
 found_out -DONE_STEP_IS_ALL
 found_out -DNO_READ_BACK
 found_out -DSINCE_TAKEN
 found_out -DPUT_BACK_SNAPSHOT
+found_out -DFORGET_TAKEN

@@ -2,20 +2,19 @@
  *
  * A guest writes values and zeroes; a mirror copies with a lag (and, with SKIP_ZEROES, does not send a
  * zero that the target already holds); the words between the helpers are lost, late, old or said again;
- * either helper is killed at any step and starts again from what it had written down.  The commit is
- * one transaction for each bitmap, while the guest writes; between them the destination's helper may be
- * killed, and its QEMU.  When the migration begins the source's bitmaps are taken out of its QEMU, and put
- * back, from their snapshots and what was recorded since, by a helper that begins anew or is told that the
- * guest is lost.
+ * either helper is killed at any step and starts again from what it had written down.  The source's
+ * bitmaps may be taken out of its QEMU before the guest is paused, for snapshot and SINCE have all that
+ * is in them; the migration may fail then.  The commit is one transaction for each bitmap, while the
+ * guest writes; between them the destination's helper may be killed, and its QEMU.
  *
  * Checked: a bitmap published at the destination, together with the backup taken when the bitmap
  * began, always gives the guest's disk, it records, it is added only once, it is there when it is said
- * to be, the source's own is removed only when the guest runs at the destination, what is put back there has
- * all that was written, and nobody waits for ever.
+ * to be, the source's own is removed for good only when the guest runs at the destination; at any other
+ * end it is there, records, and covers as much; and nobody waits for ever.
  *
  * Broken on purpose with -D: TRACKER_AFTER_SNAPSHOT, NO_DRAIN (needs SKIP_ZEROES), NO_TRACKER,
  * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
- * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out SINCE_TAKEN, PUT_BACK_SNAPSHOT.
+ * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out SINCE_TAKEN, PUT_BACK_SNAPSHOT, FORGET_TAKEN.
  */
 #define BLOCKS     2
 #define EPOCHS_MAX 3
@@ -31,10 +30,11 @@
 #endif
 
 mtype = { OFFER, ARM, RECORDING, SEAL, GONE };
-mtype:place = { AT_SOURCE, LEFT, AT_DEST, LOST };
+mtype:place = { AT_SOURCE, PAUSED, LEFT, AT_DEST, LOST };
 
 /* the guest and its disks */
 mtype:place guest = AT_SOURCE;
+bool failed; /* the migration did: the guest stays at the source */
 byte source_data[BLOCKS];
 byte dest_data[BLOCKS];
 byte base_data[BLOCKS]; /* as of the beginning of the bitmap */
@@ -50,9 +50,9 @@ bool ready;
 /* bitmaps in the two QEMUs */
 bool own[BLOCKS];
 bool retired;
+bool taken; /* own is not there: it is snapshot and since */
 bool snapshot[BLOCKS];
-bool taken;         /* own is not there: it is snapshot and since */
-bool since[BLOCKS]; /* written since the snapshot */
+bool since[BLOCKS];
 byte snapshot_epoch;
 bool tracker[BLOCKS];
 byte tracker_epoch;
@@ -79,6 +79,8 @@ chan to_source = [2] of { byte, mtype };
 
 #define DRAINED (!dirty[0] && !dirty[1])
 #define WHOLE(b) (final[b] || dest_data[b] == base_data[b])
+#define GONE_FOR_GOOD (guest == LEFT || guest == AT_DEST || guest == LOST)
+#define KEPT(b)  (!taken && !retired && (own[b] || source_data[b] == base_data[b]))
 #define GOOD(b)  (!published[b] || (guest == AT_DEST && recording[b] && WHOLE(b)))
 #define CHECK    assert(GOOD(0) && GOOD(1))
 
@@ -148,7 +150,7 @@ proctype Mirror()
 	:: d_step { guest != AT_DEST && dirty[0] -> COPY(0) }
 	:: d_step { guest != AT_DEST && dirty[1] -> COPY(1) }
 	:: atomic { !ready && DRAINED -> ready = true }
-	:: guest == AT_DEST || guest == LOST -> break
+	:: guest == AT_DEST || guest == LOST || (failed && done) -> break
 	od
 }
 
@@ -156,8 +158,11 @@ proctype Mirror()
 proctype Orchestrator()
 {
 	ready;
-	atomic { DRAINED -> guest = LEFT };
-	guest = AT_DEST
+	atomic { DRAINED -> guest = PAUSED };
+	if
+	:: guest = LEFT; guest = AT_DEST
+	:: atomic { true -> guest = AT_SOURCE; failed = true }
+	fi
 }
 
 /* Say it, and again while nothing is on its way, until it is answered; or be killed meanwhile.  Words
@@ -172,6 +177,7 @@ proctype Orchestrator()
 	:: atomic { empty(to_dest) && empty(to_source) -> to_dest!source_epoch,step } \
 	:: atomic { HEAR(step) -> epoch = 0; break } \
 	:: atomic { to_source??eval(source_epoch),GONE -> epoch = 0; goto kept } \
+	:: failed -> goto kept \
 	:: atomic { full(to_source) -> to_source?_,_ } \
 	:: atomic { empty(to_dest) && nempty(to_source) && !to_source??[eval(source_epoch),step] -> \
 		to_dest!source_epoch,step } \
@@ -181,35 +187,45 @@ proctype Orchestrator()
 	od
 
 #ifdef PUT_BACK_SNAPSHOT
-#define IS_NOW(b) snapshot[b]
+#define WHOLE_OWN(b) snapshot[b]
 #else
-#define IS_NOW(b) (snapshot[b] || since[b])
+#define WHOLE_OWN(b) (snapshot[b] || since[b])
 #endif
-#define PUT_BACK \
+#ifdef FORGET_TAKEN
+#define IS_TAKEN taken_here
+#else
+#define IS_TAKEN taken
+#endif
+/* What was taken out comes back; then all that is ours goes. */
+#define CLEAN \
 	if \
-	:: taken -> \
-		taken = false; \
-		own[0] = IS_NOW(0); own[1] = IS_NOW(1); \
-		assert((own[0] || source_data[0] == base_data[0]) && (own[1] || source_data[1] == base_data[1])) \
+	:: IS_TAKEN -> taken = false; own[0] = WHOLE_OWN(0); own[1] = WHOLE_OWN(1) \
 	:: else \
-	fi
+	fi; \
+	snapshot_epoch = 0; \
+	snapshot[0] = false; snapshot[1] = false; since[0] = false; since[1] = false
 
 proctype Source()
 {
 	byte epoch;
+	bool taken_here;
 
 restart:
 	atomic {
+	taken_here = false;
 	if
 	:: retired -> goto tell
 	:: sealed && !retired -> goto seal
-	:: !sealed && guest == AT_SOURCE && source_epoch < EPOCHS_MAX ->
+	:: !sealed && failed -> goto kept
+	:: !sealed && !failed && guest == AT_SOURCE && source_epoch < EPOCHS_MAX ->
 		source_epoch++;
-		PUT_BACK
-	:: !sealed && (guest != AT_SOURCE || source_epoch == EPOCHS_MAX) ->
-		guest != AT_SOURCE;
-		dropped = true;
-		goto write_seal
+		CLEAN
+	:: !sealed && !failed && (guest != AT_SOURCE || source_epoch == EPOCHS_MAX) ->
+		GONE_FOR_GOOD || failed;
+		if
+		:: failed -> goto kept
+		:: else -> dropped = true; goto write_seal
+		fi
 	fi
 	};
 	ASK(OFFER);
@@ -221,25 +237,25 @@ restart:
 #endif
 	atomic {
 		if
-		:: guest == AT_SOURCE ->
-			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch;
-			since[0] = false; since[1] = false
+		:: guest == AT_SOURCE && !failed ->
+			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch
 		:: else -> dropped = true
 		fi
 	};
 	if
 	:: dropped
-	:: else -> ASK(RECORDING)
-	fi;
-	/* the migration begins */
-	atomic {
+	:: else ->
+		ASK(RECORDING);
 		if
-		:: guest == AT_SOURCE && !dropped -> taken = true; own[0] = false; own[1] = false
-		:: else
+		:: atomic { guest == AT_SOURCE && !failed ->
+			taken = true; taken_here = true;
+			own[0] = false; own[1] = false }
+		:: true
 		fi
-	};
+	fi;
 	if
-	:: guest != AT_SOURCE
+	:: GONE_FOR_GOOD
+	:: failed -> goto kept
 	:: atomic { crashes_left > 0 -> crashes_left--; goto restart }
 	fi;
 write_seal:
@@ -253,8 +269,11 @@ seal:
 	retired = true;
 	goto tell;
 kept:
-	assert(sealed && guest == LOST);
-	atomic { PUT_BACK };
+	atomic {
+		assert(failed || (sealed && guest == LOST));
+		CLEAN;
+		assert(KEPT(0) && KEPT(1))
+	};
 tell:
 	done = true
 }
