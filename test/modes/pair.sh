@@ -186,14 +186,19 @@ granules_of() {
         range(.offset / $granule | floor; (.offset + .length) / $granule | ceil)] | join(\" \")"
 }
 
+ended_process() {
+    ! readlink -q "/proc/$1/exe" >/dev/null
+}
+
 # stored_granules IMAGE NAME: of an image that nobody has open; nothing if it cannot be used
 stored_granules() {
     qemu-img info --output=json "$1" | jq -e --arg name "$2" '."format-specific".data.bitmaps[]? |
         select(.name==$name) | .flags | index("in-use") | not' >/dev/null || return 0
     printf 'stored: '
-    qemu-nbd -r -f qcow2 -B "$2" -k "$scratch/stored.nbd" "$1" &
-    wait_for 30 [ -S "$scratch/stored.nbd" ]
+    # It forks when it listens: a socket that is there may not be listened at yet.
+    qemu-nbd --fork --pid-file="$scratch/stored.pid" -r -f qcow2 -B "$2" -k "$scratch/stored.nbd" "$1"
     granules_of "nbd+unix:///?socket=$scratch/stored.nbd" "$2"
-    wait $!
+    kill "$(cat "$scratch/stored.pid")" 2>/dev/null || true # if nobody has come
+    wait_for 30 ended_process "$(cat "$scratch/stored.pid")"
     rm -f "$scratch/stored.nbd"
 }
