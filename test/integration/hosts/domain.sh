@@ -58,8 +58,7 @@ copied() {
     tell A B copied
     equal native "$(status A "$leaving" .handover | sed s/auto/native/)" "hand-over"
     domain_write A copied vda 0x14 30M 5M # behind the snapshot
-    # as slow as that of any real guest: its memory takes longer than the deltas take to be kept
-    a migrate --bandwidth 16 --live --persistent --copy-storage-all copied $b_uri
+    a migrate --live --persistent --copy-storage-all copied $b_uri
     both_ended A B committed
     equal "chk1 chk2<chk1" "$(tree B copied)" "checkpoints at the destination"
     equal "" "$(tree A copied)" "checkpoints at the source"
