@@ -1,5 +1,6 @@
 bf_unit_test(handoff_names bf_handoff)
 bf_unit_test(handoff_source bf_handoff)
+bf_unit_test(handoff_source_hold bf_handoff)
 bf_unit_test(handoff_dest bf_handoff)
 
 add_test(NAME unit.handoff_purity
