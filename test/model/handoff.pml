@@ -28,6 +28,9 @@
 #ifndef LOSSES
 #define LOSSES 1
 #endif
+#ifndef MISHAPS /* of the migration, and of the destination's QEMU */
+#define MISHAPS true
+#endif
 
 mtype = { OFFER, ARM, RECORDING, SEAL, GONE };
 mtype:place = { AT_SOURCE, PAUSED, LEFT, AT_DEST, LOST };
@@ -41,7 +44,7 @@ byte base_data[BLOCKS]; /* as of the beginning of the bitmap */
 byte writes_left = WRITES;
 byte crashes_left = CRASHES;
 byte losses_left = LOSSES;
-bool qemu_may_die = true;
+bool qemu_may_die = MISHAPS;
 
 /* the mirror */
 bool dirty[BLOCKS];
@@ -161,7 +164,7 @@ proctype Orchestrator()
 	atomic { DRAINED -> guest = PAUSED };
 	if
 	:: guest = LEFT; guest = AT_DEST
-	:: atomic { true -> guest = AT_SOURCE; failed = true }
+	:: atomic { MISHAPS -> guest = AT_SOURCE; failed = true }
 	fi
 }
 
