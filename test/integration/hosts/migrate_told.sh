@@ -46,7 +46,10 @@ there_and_back() {
     told A 0 --dest-socket "$dest_socket" told $b_uri -- --live --persistent --copy-storage-all
     by_helpers
     equal "REDEFINED REDEFINED" "$(jq -r '[.checkpoints[].status] | join(" ")' <<<"$said")" "status"
-    equal "bits bits" "$(jq -r '[.checkpoints[].disks[].by] | join(" ")' <<<"$said")" "proofs"
+    # Where the migration is over too soon for the last writes to be read, counts are all there is
+    equal "$(jq -c '[.helpers.destination.move.bitmaps | sort_by(.bitmap)[].proof]' <<<"$said")" \
+        "$(jq -c '[.checkpoints | sort_by(.name)[].disks[].by]' <<<"$said")" "proofs"
+    jq -r '.checkpoints[].disks[].by' <<<"$said" | grep -qE '^(bits|count)$' || die "no proofs: $said"
     equal "committed committed" "$(jq -r '[.helpers.source.move.state, .helpers.destination.move.state] | join(" ")' <<<"$said")" \
         "the moves"
     equal "chk1 chk2<chk1" "$(tree B told)" "checkpoints at the destination"
@@ -56,7 +59,7 @@ there_and_back() {
 
     domain_checkpoint B told chk3
     ferry B 0 migrate told $a_uri -- --live --persistent --copy-storage-all --p2p --undefinesource
-    says 'chk3 +vda +there, covers the source.s, by bits'
+    says 'chk3 +vda +there, covers the source.s, by (bits|count)'
     says '^Carried by bitferry-source here, move [0-9a-f]{32}, and bitferry-dest on host-a, move [0-9a-f]{32}$'
     arriving=$(sed -n 's/^Carried by .* on host-a, move //p' <<<"$said")
     equal committed "$(state A dest "$arriving")" "the move at the destination"
