@@ -2,9 +2,9 @@
  *
  *     sweep  ->  for each: one transaction  ->  digests  ->  sweep
  *
- * The transaction makes two copies at one moment: NATIVE is what QEMU brought, UNITED the same with
- * our snapshot, and with the delta where there is one.  If their digests are equal, all that we
- * have is in what QEMU brought.  What the guest writes meanwhile is in both or in neither.
+ * The transaction makes two copies: NATIVE is what QEMU brought, UNITED the same with our snapshot,
+ * and with the delta where there is one.  If their digests are equal, all that we have is in what
+ * QEMU brought.  What the guest writes meanwhile is in both or in neither.
  */
 #include "drive.h"
 
@@ -177,7 +177,8 @@ static void copy_twice(const struct dest_drive *drive, uint32_t index,
     (void)bf_offer_temporary(offer, epoch, BF_TEMPORARY_UNITED, index, united);
     bf_live_actions_snapshot(actions, dest_node_of(drive, index), native, bitmap->name,
                              bitmap->granularity_bytes);
-    bf_live_actions_snapshot(actions, dest_node_of(drive, index), united, bitmap->name,
+    /* not of the bitmap: a thread of the guest's may have written since */
+    bf_live_actions_snapshot(actions, dest_node_of(drive, index), united, native,
                              bitmap->granularity_bytes);
     if (drive->found.bitmaps[index] & BF_FOUND_SNAPSHOT)
         merge_into(drive, actions, united,
