@@ -1,7 +1,7 @@
 /* What the guest writes last, out of QEMU without a race.
  *
  * libvirt ends QEMU as soon as the guest runs elsewhere, often before a delta could be read from it
- * (20 to 300 ms after the pause).  So when the migration has begun, each delta is copied into a
+ * (100 to 450 ms after the pause).  So when the migration has begun, each delta is copied into a
  * persistent bitmap that goes on recording.  libvirt has chosen by then what it migrates; QEMU
  * itself puts the copy into the disk's image when it lets go of it, and there it is read.
  *
