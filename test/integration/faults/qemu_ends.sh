@@ -3,7 +3,7 @@
 # and what takes over its socket is not touched (FAULTS.md, 16 to 19, 21, 42, 43).
 . "$(dirname "$0")/../dest/lib.sh"
 each source-killed source-quits-early source-quits-waiting source-killed-paused source-left source-left-examined \
-    dest-quits dest-killed-committed dest-killed-unread dest-reopened other-vm
+    dest-quits dest-killed-committed dest-killed-unread dest-reopened dest-no-room other-vm
 
 # failed SIDE REASON: that side says so
 failed() {
@@ -149,6 +149,19 @@ dest-reopened) # what was carried is stored, and opened by another QEMU, which i
     equal "" "$(stored_granules "$image_dest" new)$(stored_granules "$image_dest" old)" "usable bitmaps in the image"
     fails_with 4 'Remedy: take a full backup' "$BITFERRY" doctor "$image_dest"
     fails_with 4 'new +✗ full: BITMAP_INCONSISTENT' "$BITFERRY" doctor "$image_dest"
+    ;;
+dest-no-room) # QEMU cannot store what was carried, and ends with 0: the image shows it
+    mkdir "$scratch/small"
+    mount -t tmpfs -o size=8m tmpfs "$scratch/small"
+    image_dest=$scratch/small/b.qcow2
+    begin_move
+    install
+    switch_over
+    settle "$BF_CASE"
+    dd if=/dev/zero of="$scratch/small/filler" bs=4k status=none 2>/dev/null || true
+    end_qemu dest
+    equal "" "$(stored_granules "$image_dest" new)$(stored_granules "$image_dest" old)" "usable bitmaps in the image"
+    fails_with 4 'full' "$BITFERRY" doctor "$image_dest"
     ;;
 other-vm) # another VM at the socket: another QEMU, another UUID
     begin_move
