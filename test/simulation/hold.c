@@ -33,6 +33,7 @@ bool hold_one(struct world *world)
         if (!may_hold(world, i))
             continue;
         world->held[i] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
+        world->taken |= (uint8_t)(1u << i);
         world->user[i].there = 0;
         if (world->settings.breakage == BREAK_SINCE_AFTER_SNAPSHOT &&
             !world->since[world->settings.disk[i]].there)
@@ -78,6 +79,7 @@ bool put_back_one(struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         if (!may_put_back(world, i))
             continue;
+        world->taken &= (uint8_t) ~(1u << i);
         world->user[i] = consists_of(world, i);
         world->held[i] = (struct qemu_bitmap){0};
         return true;
@@ -85,11 +87,17 @@ bool put_back_one(struct world *world)
     return false;
 }
 
-static bool is_as_it_should_be(const struct qemu_bitmap *found, const struct qemu_bitmap *shadow)
+/* One that was switched off for a while gets what it had missed, too: nobody knows of that. */
+static bool is_as_it_should_be(const struct world *world, unsigned bitmap,
+                               const struct qemu_bitmap *found)
 {
+    const struct qemu_bitmap *shadow = &world->shadow[bitmap];
+    uint8_t bits = found->bits;
+
+    if (world->gapped >> bitmap & 1 && (bits & shadow->bits) == shadow->bits)
+        bits = shadow->bits;
     return found->there == shadow->there &&
-           (!found->there ||
-            (found->recording == shadow->recording && found->bits == shadow->bits));
+           (!found->there || (found->recording == shadow->recording && bits == shadow->bits));
 }
 
 /* Once the end is COMMITTED the source's own are being removed. */
@@ -103,7 +111,7 @@ const char *hold_check(const struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps && must_be_there(world); i++) {
         struct qemu_bitmap found = world->held[i].there ? consists_of(world, i) : world->user[i];
 
-        if (!is_as_it_should_be(&found, &world->shadow[i]))
+        if (!is_as_it_should_be(world, i, &found))
             return "a bitmap of the source is not what it should be";
         if (world->held[i].there && world->user[i].there)
             return "a bitmap of the source is there twice";
@@ -114,7 +122,7 @@ const char *hold_check(const struct world *world)
 const char *hold_check_end(const struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_bitmaps && must_be_there(world); i++) {
-        if (!is_as_it_should_be(&world->user[i], &world->shadow[i]))
+        if (!is_as_it_should_be(world, i, &world->user[i]))
             return "the source has not its bitmaps back";
     }
     return NULL;

@@ -189,6 +189,7 @@ static void clean(struct world *world)
     stop_serving(world);
     memset(world->snapshot, 0, sizeof world->snapshot);
     memset(world->delta, 0, sizeof world->delta);
+    world->taken = 0;
     memset(world->held, 0, sizeof world->held);
     memset(world->since, 0, sizeof world->since);
 }
@@ -273,7 +274,7 @@ uint8_t source_compare(const struct world *world, unsigned bitmap)
 
     if (is_brought(world)) /* it may be on its way already */
         return BF_DROP_BITMAP_UNSEEN;
-    if (world->settings.breakage == BREAK_CHANGES_UNNOTICED || world->held[bitmap].there)
+    if (world->settings.breakage == BREAK_CHANGES_UNNOTICED || (world->taken >> bitmap & 1))
         return BF_DROP_NONE; /* that was judged when it was taken away */
     if (!user->there)
         return BF_DROP_BITMAP_VANISHED;
@@ -284,8 +285,8 @@ uint8_t source_compare(const struct world *world, unsigned bitmap)
     if (world->generation[bitmap] != world->watched_generation[bitmap] &&
         world->settings.breakage != BREAK_CLEAR_UNNOTICED)
         return BF_DROP_BITMAP_CLEARED;
-    if (!recording && world->snapshot[bitmap].there && user->bits != world->snapshot[bitmap].bits)
-        return BF_DROP_BITMAP_CHANGED;
+    if (!recording && (world->served >> bitmap & 1) && user->bits != world->served_bits[bitmap])
+        return BF_DROP_BITMAP_CHANGED; /* what was announced the helper remembers */
     return BF_DROP_NONE;
 }
 
@@ -442,6 +443,7 @@ bool source_crash(struct world *world, unsigned carried_out)
     if (carried_out)
         carry_out(world);
     stop_serving(world);
+    world->taken = 0;
     memset(&world->source, 0, sizeof world->source);
     memset(world->source_disks, 0, sizeof world->source_disks);
     memset(world->source_bitmaps, 0, sizeof world->source_bitmaps);

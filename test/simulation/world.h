@@ -208,6 +208,7 @@ struct world {
     struct journal dest_journal;
     uint8_t source_helper; /* enum helper */
     uint8_t dest_helper;
+    uint8_t taken;        /* bitmaps of which the source's helper knows that it holds them */
     uint8_t served;       /* bitmaps that can be pulled */
     uint8_t served_delta; /* disks */
     uint8_t served_epoch;
