@@ -39,6 +39,7 @@ static void load_on(struct dest_drive *drive)
     if (!item || drive->early_busy || drive->early_lost || drive->images ||
         !bf_qemu_live(drive->qemu))
         return;
+    bf_fail_point("dest.checked");
     if (dest_load_item(drive, (uint32_t)(item - drive->early), on_loaded) < 0)
         return; /* LOAD tries it again */
     *item = EARLY_LOADED;

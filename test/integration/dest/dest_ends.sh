@@ -53,8 +53,8 @@ late) # nobody was expecting before the guest ran there: what was written meanwh
     clean dest
     ;;
 damaged) # a carrier of one bitmap is damaged between the check and the load: that one is dropped
-    begin_move BITFERRY_FAIL_POINT=dest.pulled:stop
-    wait_for 30 grep -q 'PULLING -> LOADING' "$scratch/dest.log"
+    begin_move BITFERRY_FAIL_POINT=dest.checked:stop
+    wait_for 30 stopped dest
     carrier=$(find "$scratch/carriers/bitferry-$arriving" -name '*.qcow2')
     truncate -s 0 "$carrier"
     kill -CONT "${daemon[dest]}"
