@@ -36,9 +36,11 @@
  * SINCE has recorded, if nobody changes it.  So when the migration begins it is judged and taken
  * out of QEMU, and a mark left in its place in the same transaction: nobody stores it and nobody
  * changes it any more.  Whoever cleans up puts back what is marked, after any crash, unless the end
- * is COMMITTED; if QEMU dies meanwhile, it is absent.  (Who clears a bitmap
- * between the look and the transaction behind it, or switches one off and on again after t1, gets
- * back what it was, or would have been: more than needed.)
+ * is COMMITTED; if QEMU dies meanwhile, it is absent.  (Who clears a bitmap between the look and
+ * the transaction behind it, or switches one off and on again after t1, gets back what it was, or
+ * would have been: more than needed.  Who switches a frozen one on in these milliseconds finds it
+ * gone, and frozen where it appears again: QEMU has no transaction that fails for a bitmap that
+ * records, so its state must be looked at, as after any move.)
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet
