@@ -53,6 +53,8 @@ arrive() {
     qmp source migrate-continue '{"state":"pre-switchover"}'
     wait_for 60 is completed migration source
     wait_for 60 is paused run_state dest
+    # From QEMU 10.0 on that is done when the guest goes on, and nobody can write before
+    qmp_try dest blockdev-set-active '{"active":true}' >/dev/null
     [ -n "${blind:-}" ] || end_qemu source
 }
 
