@@ -90,11 +90,12 @@ kill "$server"
 nothing_left
 ok "from a server without that export the bitmaps come one by one"
 
-# slow_pull OPTION...: a pull from a server that takes a second for every answer; back when the carrier
+# slow_pull OPTION...: a pull from a server that takes $delay seconds for every answer; back when the carrier
 # is begun.  Its id is in $pull.
+delay=1
 slow_pull() {
     nbdkit=(nbdkit --filter=delay)
-    serve "$PLUGIN" vda.qcow2 delay-read=1
+    serve "$PLUGIN" vda.qcow2 delay-read="$delay"
     "$BITFERRY" pull "$uri" --into image.qcow2 "$@" >said 2>&1 &
     pull=$!
     bf_children+=("$pull")
@@ -135,6 +136,7 @@ kill "$server"
 nothing_left
 ok "the pull is interrupted"
 
+delay=3 # longer than another one needs to start, however slow the machine is
 slow_pull
 fails_with 11 "another bitferry works on this image" "$BITFERRY" pull "$uri" --into image.qcow2
 kill_now "$pull"

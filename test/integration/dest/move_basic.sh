@@ -38,10 +38,10 @@ equal "under-way: installed, waiting for the switchover" \
 guest_writes source vda 6 41 1000
 ok "installed while the guest writes, in either order of start and expect"
 
-way_migrate
-before=$(digests source)
+before=$(digests source) # from the migration on they may be out of QEMU
 wanted=$(states source)
 [ "$(grep -c . <<<"$wanted")" = 4 ] || die "of four bitmaps the source has: $wanted"
+way_migrate
 way_complete
 order dest wait "$arriving" --for committed --timeout 30 >/dev/null
 order source wait "$leaving" --for committed --timeout 30 >/dev/null
