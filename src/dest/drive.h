@@ -3,7 +3,8 @@
  *
  *     driver.c   begins, resumes, ends        exchange.c   where sources call, and whom they mean
  *     pump.c     facts in, wishes out         talk.c       words with the source, deadlines
- *     facts.c    what happens in QEMU     stream.c     QEMU's own transfer of bitmaps
+ *     facts.c    what happens in QEMU         stream.c     QEMU's own transfer of bitmaps
+ *     wish.c     what is under way            items.c      what a round is about
  *     images.h   all of it for a machine that is shut off
  *     place.c, modes.c, below.c, arm.c, pull.c, early.c, load.c, inspect.c, native.c, publish.c,
  * clean.c what a wish wants
@@ -119,6 +120,11 @@ void dest_answer(struct dest_drive *drive, enum bf_dest_fact_kind kind);
 void dest_answer_armed(struct dest_drive *drive, bool before_guest);
 void dest_answer_inspected(struct dest_drive *drive);
 
+void dest_end(struct dest_drive *drive, enum bf_move_state state, const struct bf_error *err);
+void dest_pump(struct dest_drive *drive);
+
+/* --- wish.c --- */
+
 /** Begin with the wish that is out as soon as QEMU is there and free. */
 void dest_try_wish(struct dest_drive *drive);
 
@@ -136,9 +142,6 @@ void dest_repeat(struct dest_drive *drive);
 
 /** Try @step again in a while; its place is held. */
 void dest_again(struct dest_drive *drive, void (*step)(struct dest_drive *drive));
-
-void dest_end(struct dest_drive *drive, enum bf_move_state state, const struct bf_error *err);
-void dest_pump(struct dest_drive *drive);
 
 /* --- driver.c --- */
 
@@ -285,7 +288,7 @@ size_t dest_nr_early(const struct dest_drive *drive);
 int dest_load_item(struct dest_drive *drive, uint32_t index, bf_live_done_fn done);
 void dest_report_load(struct dest_drive *drive, const struct bf_error *err);
 
-/* --- small things that several of them need --- */
+/* --- items.c --- */
 
 /** Is @index (of a bitmap; of a disk for DELTA) to be pulled and loaded in the wish's round? */
 bool dest_wants(const struct dest_drive *drive, uint32_t index);
