@@ -63,7 +63,7 @@ guest_wrote() {
     said=$(guest "$1" "$2" report) && [[ $said == *writes=[1-9]* ]]
 }
 
-# domain_xml NAME UUID TARGET=PATH...
+# domain_xml NAME UUID TARGET=PATH...: $domain_memory_mib of memory, or 128
 domain_xml() {
     local name=$1 uuid=$2 disk
     shift 2
@@ -71,7 +71,7 @@ domain_xml() {
 <domain type='qemu'>
   <name>$name</name>
   <uuid>$uuid</uuid>
-  <memory unit='MiB'>128</memory>
+  <memory unit='MiB'>${domain_memory_mib:-128}</memory>
   <vcpu>1</vcpu>
   <os>
 $(domain_boot_xml)

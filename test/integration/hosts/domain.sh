@@ -53,6 +53,8 @@ proofs() {
 
 copied() {
     local disk=$IMAGES/copied.qcow2
+    # Memory of 128 MiB is there before the deltas are kept
+    local domain_memory_mib=1024
     begin copied "$disk"
     domain_disk B "$disk" 256M
     tell A B copied
