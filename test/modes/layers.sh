@@ -71,7 +71,7 @@ move_disk() {
     qmp source block-job-cancel '{"device":"copy"}'
     wait_for 60 no_job source
     qmp source blockdev-del '{"node-name":"peer"}'
-    qmp dest block-export-del '{"id":"copy"}'
+    qmp dest block-export-del '{"id":"copy","mode":"hard"}'
     qmp source migrate-continue '{"state":"pre-switchover"}'
     wait_for 60 is completed migration source
     wait_for 60 is running run_state dest

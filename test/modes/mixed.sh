@@ -131,7 +131,7 @@ end_copy vdc
 wait_for 60 no_job source
 for disk in vdb vdc; do
     qmp source blockdev-del "{\"node-name\":\"peer-$disk\"}"
-    qmp dest block-export-del "{\"id\":\"$disk\"}"
+    qmp dest block-export-del "{\"id\":\"$disk\",\"mode\":\"hard\"}"
 done
 qmp source migrate-continue '{"state":"pre-switchover"}'
 wait_for 60 is completed migration source

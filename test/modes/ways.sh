@@ -133,7 +133,7 @@ way_complete() {
         qmp source block-job-cancel '{"device":"copy"}'
         wait_for 60 no_job source
         qmp source blockdev-del '{"node-name":"peer"}'
-        qmp dest block-export-del '{"id":"copy"}'
+        qmp dest block-export-del '{"id":"copy","mode":"hard"}'
         ;;
     esac
     qmp source migrate-continue '{"state":"pre-switchover"}'

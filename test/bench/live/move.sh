@@ -159,7 +159,7 @@ end_pause() {
     tell "$from" block-job-cancel '{"device":"copy"}'
     happens "$from" 60 BLOCK_JOB_COMPLETED || die "the mirror does not end"
     tell "$from" blockdev-del '{"node-name":"copy"}'
-    tell "$to" block-export-del '{"id":"copy"}'
+    tell "$to" block-export-del '{"id":"copy","mode":"hard"}' # it may not have heard that nobody is there
     happens "$to" 60 BLOCK_EXPORT_DELETED || die "the export does not end"
     tell "$from" migrate-continue '{"state":"pre-switchover"}'
     migration_says "$from" 120 completed || die "the migration does not end"

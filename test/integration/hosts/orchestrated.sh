@@ -18,7 +18,8 @@ arriving() {
 
 # q HOST COMMAND [ARGUMENTS]: of the domain $name
 q() {
-    domain_qmp "$1" "$name" "$(jq -nc --arg command "$2" --argjson arguments "${3:-{\}}" '{execute:$command,$arguments}')"
+    domain_qmp "$1" "$name" "$(jq -nc --arg command "$2" --argjson arguments "${3:-{\}}" '{execute:$command,$arguments}')" ||
+        die "$1: QEMU refuses $2 ${3:-}"
 }
 
 mirror_ready() {
@@ -61,7 +62,7 @@ switch_over() {
     q "$1" block-job-cancel '{"device":"copy"}' >/dev/null
     wait_for 60 no_mirror "$1"
     q "$1" blockdev-del '{"node-name":"copy"}' >/dev/null
-    q "$2" block-export-del '{"id":"copy"}' >/dev/null
+    q "$2" block-export-del '{"id":"copy","mode":"hard"}' >/dev/null # it may not have heard yet that nobody is there
     q "$2" nbd-server-stop >/dev/null
     [ -z "$frozen" ] ||
         hosts_run "$1" bitferry wait --quiet --for frozen --timeout 60 "$leaving"
