@@ -129,7 +129,7 @@ order_at() {
 # wire_bytes: what has gone over the link so far, both ways; there is none to look at with `unix`
 wire_bytes() {
     [ "$link" = veth ] || return 0
-    ${run_on[A]} awk '$1 == "link-A:" { print $2 + $10 }' /proc/net/dev
+    ${run_on[A]} awk '$1 == "link-A:" { printf "%.0f\n", $2 + $10 }' /proc/net/dev
 }
 
 # server_of HOST: where its QEMU serves its disk to the mirror, as QEMU's SocketAddress
