@@ -130,10 +130,10 @@ mirror_disk() {
 }
 
 # QEMU's own way ends only when it is told to take its time.  It is told when the memory has been sent once;
-# sooner it would stop the guest for all of it.
+# sooner it would stop the guest for all of it.  (QEMU 10 looks once only while the bitmaps hold it up.)
 raise_limit() {
-    local looks=0
-    while [ "${looks%%,*}" -lt 2 ]; do
+    local looks=0 end=$((SECONDS + 3))
+    while [ "${looks%%,*}" -lt 2 ] && [ "$SECONDS" -lt "$end" ]; do
         tell "$from" query-migrate
         looks=${answer#*'"dirty-sync-count": '}
         [ "$looks" != "$answer" ] || looks=0 # it is being set up
