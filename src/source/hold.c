@@ -1,7 +1,7 @@
-/* HOLD: when the migration begins, the bitmaps are taken out of QEMU.  A snapshot and SINCE, which
- * records since that very moment, together are what each of them is from then on; so nobody has to
- * ask for it in the pause, nobody can change it, and QEMU has nothing to store then (3 to 5 ms for
- * 16.7 M bits, measured on 7.2).
+/* HOLD: when the migration begins, the recording bitmaps are taken out of QEMU.  A snapshot and
+ * SINCE, which records since that very moment, together are what each of them is from then on; so
+ * nobody has to ask for it in the pause, nobody can change it, and QEMU has nothing to store then
+ * (3 to 5 ms for 16.7 M bits, measured on 7.2).  Frozen ones stay: handoff/source.h says why.
  *
  *     look  ->  judge, as in the pause  ->  in one transaction: add the mark HELD, remove the
  * bitmap
@@ -32,13 +32,14 @@ uint64_t source_nr_bits(const struct source_drive *drive, uint32_t index)
 
 /* One that QEMU is to bring by itself must be there when QEMU looks for it; of a united one only
  * a part is here. */
-static bool is_ours_to_bring(const struct source_drive *drive, uint32_t index)
+static bool may_be_held(const struct source_drive *drive, uint32_t index)
 {
     const struct bf_offer *offer = &drive->offer;
     uint32_t disk = offer->states[index].disk;
 
-    return offer->states[index].drop == BF_DROP_NONE && offer->disks[disk].mode == BF_MODE_NBD &&
-           drive->disks[disk].ready && !offer->dirty_bitmaps && !offer->bitmaps[index].mapped &&
+    return offer->states[index].recording && offer->states[index].drop == BF_DROP_NONE &&
+           offer->disks[disk].mode == BF_MODE_NBD && drive->disks[disk].ready &&
+           !offer->dirty_bitmaps && !offer->bitmaps[index].mapped &&
            !bf_offer_is_united(offer, index);
 }
 
@@ -52,7 +53,7 @@ static void finish(struct source_drive *drive)
     bool whole = true;
 
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->offer.states[i].drop == BF_DROP_NONE)
+        if (drive->offer.states[i].recording && drive->offer.states[i].drop == BF_DROP_NONE)
             whole = whole && drive->offer.bitmaps[i].held_epoch != 0;
     }
     memset(drive->drops, BF_DROP_NONE, drive->offer.nr_bitmaps);
@@ -160,12 +161,11 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
 static bool can_be_put_back(const struct source_drive *drive, uint32_t index,
                             const struct bf_live_survey *seen)
 {
-    const struct bf_handoff_bitmap *state = &drive->offer.states[index];
     const struct bf_live_bitmap *since =
-        source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, state->disk);
+        source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, drive->offer.states[index].disk);
 
-    return source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, index) &&
-           (!state->recording || (since && since->recording));
+    return source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, index) && since &&
+           since->recording;
 }
 
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
@@ -184,11 +184,11 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
 
         drive->offer.bitmaps[i].held_epoch = held ? drive->wish.epoch : 0;
         drive->drops[i] =
-            !held && is_ours_to_bring(drive, i) && can_be_put_back(drive, i, seen) ? TO_HOLD : 0;
+            !held && may_be_held(drive, i) && can_be_put_back(drive, i, seen) ? TO_HOLD : 0;
     }
     if (too_late(drive))
         finish(drive);
-    else if (source_measure_own(drive, BF_LIVE_DIGESTS_OF_FROZEN, on_measured) < 0)
+    else if (source_measure_own(drive, BF_LIVE_COUNTS, on_measured) < 0)
         source_doubt(drive);
 }
 

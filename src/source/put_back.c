@@ -88,8 +88,8 @@ static void put_back(struct source_drive *drive, uint32_t index, struct bf_live_
 {
     const struct bf_offer *offer = &drive->offer;
     const struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
-    const struct bf_handoff_bitmap *state = &offer->states[index];
-    const char *node = offer->disks[state->disk].node;
+    uint32_t disk = offer->states[index].disk;
+    const char *node = offer->disks[disk].node;
     uint32_t epoch = bitmap->held_epoch;
     char snapshot[BF_TEMPORARY_NAME_MAX + 1];
     char since[BF_TEMPORARY_NAME_MAX + 1];
@@ -98,13 +98,12 @@ static void put_back(struct source_drive *drive, uint32_t index, struct bf_live_
         .final = {.node = node,
                   .name = bitmap->name,
                   .granularity_bytes = bitmap->granularity_bytes,
-                  .recording = state->recording,
+                  .recording = true,
                   .persistent = bitmap->persistent && !drive->put_back_transient},
         .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SNAPSHOT, index, snapshot),
+        .tracker = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SINCE, disk, since),
     };
 
-    if (state->recording)
-        publish.tracker = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SINCE, state->disk, since);
     bf_live_actions_publish(actions, &publish);
     bf_live_actions_remove(actions, node,
                            bf_offer_temporary(offer, epoch, BF_TEMPORARY_HELD, index, mark));

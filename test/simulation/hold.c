@@ -15,38 +15,63 @@ static bool is_carried(const struct world *world, unsigned bitmap)
            world->source_bitmaps[bitmap].drop == BF_DROP_NONE;
 }
 
-/* Of a bitmap that QEMU is to bring itself nobody takes the name away; one that was changed
- * meanwhile is left to the examination. */
+/* Frozen ones stay; of a bitmap that QEMU is to bring itself nobody takes the name away; one that
+ * was changed meanwhile is left to the examination. */
 static bool may_hold(const struct world *world, unsigned bitmap)
 {
     return is_carried(world, bitmap) && world->user[bitmap].there &&
+           (world->settings.recording[bitmap] || world->settings.breakage == BREAK_HOLD_FROZEN) &&
            world->snapshot[bitmap].there && world->settings.native[bitmap] == NATIVE_NOT &&
            (world->settings.breakage == BREAK_HELD_BEFORE_JUDGED ||
             source_compare(world, bitmap) == BF_DROP_NONE);
+}
+
+static void look(struct world *world)
+{
+    world->source_action.looked = 1;
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (may_hold(world, i))
+            world->source_action.to_hold |= (uint8_t)(1u << i);
+    }
+}
+
+void hold_note_change(struct world *world, unsigned bitmap)
+{
+    if (world->source_action.kind == BF_SOURCE_HOLD && !world->source_action.carried_out)
+        world->blurred |= world->source_action.to_hold & (uint8_t)(1u << bitmap);
+}
+
+static void take(struct world *world, unsigned bitmap)
+{
+    world->source_action.to_hold &= (uint8_t) ~(1u << bitmap);
+    if (!world->user[bitmap].there)
+        return; /* QEMU refuses to remove it, and so to mark it */
+    world->held[bitmap] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
+    world->taken |= (uint8_t)(1u << bitmap);
+    world->user[bitmap].there = 0;
+    if (world->settings.breakage == BREAK_SINCE_AFTER_SNAPSHOT &&
+        !world->since[world->settings.disk[bitmap]].there)
+        add_since(world, world->settings.disk[bitmap]);
 }
 
 bool hold_one(struct world *world)
 {
     if (!world->source_qemu || (world->guest != AT_SOURCE && world->guest != PAUSED))
         return false;
-    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (!may_hold(world, i))
-            continue;
-        world->held[i] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
-        world->taken |= (uint8_t)(1u << i);
-        world->user[i].there = 0;
-        if (world->settings.breakage == BREAK_SINCE_AFTER_SNAPSHOT &&
-            !world->since[world->settings.disk[i]].there)
-            add_since(world, world->settings.disk[i]);
+    if (!world->source_action.looked) {
+        look(world);
         return true;
     }
-    return false;
+    if (world->source_action.to_hold == 0)
+        return false;
+    take(world, (unsigned)__builtin_ctz(world->source_action.to_hold));
+    return true;
 }
 
 bool hold_is_whole(const struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (is_carried(world, i) && !world->held[i].there &&
+        if (is_carried(world, i) && world->settings.recording[i] && !world->held[i].there &&
             world->settings.breakage != BREAK_UNHELD_UNEXAMINED)
             return false;
     }
@@ -87,17 +112,19 @@ bool put_back_one(struct world *world)
     return false;
 }
 
-/* One that was switched off for a while gets what it had missed, too: nobody knows of that. */
+/* One that was switched off for a while gets what it had missed, too: nobody knows of that.  One
+ * that was cleared or switched off behind the look is what it was, and records. */
 static bool is_as_it_should_be(const struct world *world, unsigned bitmap,
                                const struct qemu_bitmap *found)
 {
     const struct qemu_bitmap *shadow = &world->shadow[bitmap];
-    uint8_t bits = found->bits;
+    bool more = ((world->gapped | world->blurred) >> bitmap & 1) != 0;
+    bool records_on = (world->blurred >> bitmap & 1) != 0;
 
-    if (world->gapped >> bitmap & 1 && (bits & shadow->bits) == shadow->bits)
-        bits = shadow->bits;
-    return found->there == shadow->there &&
-           (!found->there || (found->recording == shadow->recording && bits == shadow->bits));
+    if (!found->there || !shadow->there)
+        return found->there == shadow->there;
+    return (found->recording == shadow->recording || (records_on && found->recording)) &&
+           (found->bits == shadow->bits || (more && (found->bits & shadow->bits) == shadow->bits));
 }
 
 /* Once the end is COMMITTED the source's own are being removed. */

@@ -5,10 +5,13 @@
 
 #include "world.h"
 
-/** Hold one more; false: none is left. */
+/** Look, then hold one more; false: none is left. */
 bool hold_one(struct world *world);
 
-/** As the answer to HOLD says: all that is carried is held. */
+/** A user changes it, perhaps behind that look. */
+void hold_note_change(struct world *world, unsigned bitmap);
+
+/** As the answer to HOLD says: all recording ones that are carried are held. */
 bool hold_is_whole(const struct world *world);
 
 /** Put one more back; false: none is left. */

@@ -2,6 +2,7 @@
 
 #include "brought.h"
 #include "helpers.h"
+#include "hold.h"
 #include "still.h"
 
 #include <string.h>
@@ -111,6 +112,7 @@ bool bitmap_clear(struct world *world, unsigned bitmap)
 {
     if (!may_change(world, bitmap))
         return false;
+    hold_note_change(world, bitmap);
     world->user[bitmap].bits = 0;
     world->shadow[bitmap].bits = 0;
     world->need[bitmap] = 0;
@@ -133,10 +135,17 @@ bool bitmap_toggle(struct world *world, unsigned bitmap)
 {
     if (!may_change(world, bitmap))
         return false;
+    hold_note_change(world, bitmap);
     world->user[bitmap].recording = !world->user[bitmap].recording;
     world->shadow[bitmap].recording = world->user[bitmap].recording;
     world->gapped |= BIT(bitmap);
     return true;
+}
+
+/* The same, at the moment that is so short. */
+bool bitmap_toggle_behind(struct world *world, unsigned bitmap)
+{
+    return world->source_action.looked && bitmap_toggle(world, bitmap);
 }
 
 /* --- the mirror ----------------------------------------------------------------------------------

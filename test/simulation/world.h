@@ -48,7 +48,8 @@ enum {
     X(SINCE_AFTER_SNAPSHOT)                                                                        \
     X(HELD_CLEANED_AWAY)                                                                           \
     X(HELD_OF_OLD_EPOCH_FORGOTTEN)                                                                 \
-    X(UNHELD_UNEXAMINED)
+    X(UNHELD_UNEXAMINED)                                                                           \
+    X(HOLD_FROZEN)
 
 enum breakage {
 #define ENUM(name) BREAK_##name,
@@ -144,7 +145,9 @@ struct action {
     uint8_t round;
     uint8_t with_delta;
     uint8_t put_back;
-    uint8_t held;      /* HOLD: all that is carried */
+    uint8_t looked;    /* HOLD */
+    uint8_t to_hold;   /* HOLD: bitmaps, as that look judged them */
+    uint8_t held;      /* HOLD: all recording ones that are carried */
     uint8_t late;      /* ARM: the guest ran before */
     uint8_t committed; /* COMMIT: bitmaps, by its transactions so far */
     uint8_t drops[BITMAPS];
@@ -190,7 +193,8 @@ struct world {
     uint8_t need[BITMAPS];
     uint8_t base[BITMAPS][BLOCKS];
     uint8_t generation[BITMAPS]; /* counts clears */
-    uint8_t gapped; /* bitmaps that did not record for a while: no truth on the source */
+    uint8_t gapped;  /* bitmaps that did not record for a while: no truth on the source */
+    uint8_t blurred; /* bitmaps that were changed behind the look of HOLD: more may be put back */
     /* a machine that is shut off: how often it was started at the source, ... */
     uint8_t source_runs;
     uint8_t source_stamp; /* ... and had been, when the move began */

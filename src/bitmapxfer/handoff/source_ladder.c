@@ -107,10 +107,12 @@ void bf_source_go_delta(struct bf_source *source)
 }
 
 /* What QEMU brings is judged where it arrives: it may be on its way already, and a reason from here
- * would hide what became of it.  What is held was judged when it was taken away. */
+ * would hide what became of it.  What is held was judged when it was taken away; frozen ones never
+ * are. */
 void bf_source_go_stopped(struct bf_source *source)
 {
-    bool examined = source->kind == BF_HANDOFF_NATIVE || source->held;
+    bool examined = source->kind == BF_HANDOFF_NATIVE ||
+                    (source->held && !bf_source_has(source, BF_ROUND_FROZEN));
 
     bf_source_set_state(source, examined ? BF_SOURCE_STOPPED : BF_SOURCE_EXAMINING);
 }
@@ -166,7 +168,7 @@ static bool all_drained(const struct bf_source *source)
 static bool may_hold(const struct bf_source *source)
 {
     return source->kind == BF_HANDOFF_TRACKER && source->migrating && !source->hold_tried &&
-           !source->paused && !source->switched && bf_source_has(source, BF_ROUND_NONE);
+           !source->paused && !source->switched && bf_source_has(source, BF_ROUND_RECORDING);
 }
 
 static void proceed_installed(struct bf_source *source)

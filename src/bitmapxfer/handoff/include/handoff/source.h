@@ -32,15 +32,19 @@
  * that the guest runs there.
  *
  * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
- * still change must be examined then.  But from t1 on a bitmap is its snapshot together with what
- * SINCE has recorded, if nobody changes it.  So when the migration begins it is judged and taken
- * out of QEMU, and a mark left in its place in the same transaction: nobody stores it and nobody
- * changes it any more.  Whoever cleans up puts back what is marked, after any crash, unless the end
- * is COMMITTED; if QEMU dies meanwhile, it is absent.  (Who clears a bitmap between the look and
- * the transaction behind it, or switches one off and on again after t1, gets back what it was, or
- * would have been: more than needed.  Who switches a frozen one on in these milliseconds finds it
- * gone, and frozen where it appears again: QEMU has no transaction that fails for a bitmap that
- * records, so its state must be looked at, as after any move.)
+ * still change must be examined then.  But from t1 on a recording bitmap is its snapshot together
+ * with what SINCE has recorded, if nobody changes it.  So when the migration begins it is judged
+ * and taken out of QEMU, and a mark left in its place in the same transaction: nobody stores it and
+ * nobody changes it any more.  Whoever cleans up puts back what is marked, after any crash, unless
+ * the end is COMMITTED; if QEMU dies meanwhile, it is absent.  Between the look and the transaction
+ * behind it somebody may still clear such a bitmap, or switch it off: then it is what it was, or
+ * records on, here and there: more than needed, never less.  Whoever removes it there makes QEMU
+ * refuse the transaction.
+ *
+ * Frozen bitmaps are not held.  Who switches one on behind the look would find it gone, and frozen
+ * at the destination, where it would miss what was written since; and QEMU has no transaction that
+ * fails for a bitmap that records.  They stay, QEMU stores them, and EXAMINING looks at them when
+ * no write can come any more; what is held needs no second look.
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet
@@ -189,17 +193,19 @@ enum bf_source_wish_kind {
                               query-block-jobs: for each disk with recording bitmaps, when
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
                               queries that were sent after this wish count */
-    BF_SOURCE_HOLD,    /* judge, like EXAMINING, each carried bitmap of a mirrored disk that nobody
-                          but bitferry is to bring; and if all is well and its SNAPSHOT and SINCE are
-                          there, in one transaction: -add the mark HELD of this epoch, -remove the
-                          bitmap.  As many transactions as it takes for none to hold QEMU's main
-                          loop for long, none once the guest is paused.  Repeatable.
-                          -> DONE with @held: all that is carried is held; REFUSED, UNKNOWN (again) */
+    BF_SOURCE_HOLD, /* judge, like EXAMINING, each carried recording bitmap of a mirrored disk that
+                       nobody but bitferry is to bring; and if all is well and its SNAPSHOT and
+                       SINCE are there, in one transaction: -add the mark HELD of this epoch,
+                       -remove the bitmap.  As many transactions as it takes for none to hold QEMU's
+                       main loop for long, none once the guest is paused.  Repeatable.
+                       -> DONE with @held: all of those that are carried are held; REFUSED, UNKNOWN
+                       (again) */
     BF_SOURCE_INSPECT, /* query-named-block-nodes and query-migrate.  DOUBTING, RESUMING: what is
-                          there. EXAMINING: compare all bitmaps with the offer (gone, cleared,
-                          switched on or off; frozen ones by digest) - in the paused QEMU, or, where
-                          the guest has already left, in its image (QEMU stores persistent ones at
-                          inactivation and forgets them), BITMAP_UNSEEN where neither can be had.
+                          there. EXAMINING: compare all bitmaps that are not held with the offer
+                          (gone, cleared, switched on or off; frozen ones by digest) - in the paused
+                          QEMU, or, where the guest has already left, in its image (QEMU stores
+                          persistent ones at inactivation and forgets them), BITMAP_UNSEEN where
+                          neither can be had.
                           -> INSPECTED with @drops, about bitmaps that are not dropped yet */
     BF_SOURCE_RETIRE,  /* remove the source's own copies of all offered bitmaps (dropped ones too:
                           they miss what the guest writes from now on): in QEMU if it lives, else in
@@ -207,8 +213,8 @@ enum bf_source_wish_kind {
                           tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
                           REFUSED  (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, in one
-                          transaction: -add the bitmap as it was offered, -merge SNAPSHOT and, if it
-                          records, SINCE of that epoch, -remove the mark (unless somebody has made
+                          transaction: -add the bitmap as it was offered, -merge SNAPSHOT and SINCE
+                          of that epoch, -remove the mark (unless somebody has made
                           one of that name); then remove every bitmap of ours from
                           QEMU in one transaction,   delete   carriers.  With no QEMU there is nothing
                           to remove.  Repeatable.
@@ -267,7 +273,7 @@ struct bf_source {
     bool switched;
     bool migrating;
     bool hold_tried; /* in this epoch */
-    bool held;       /* all that is carried is, and was judged: nothing is left to be examined */
+    bool held;       /* all recording ones that are carried are, and were judged */
     bool voided;     /* a mirror broke since t0 */
     bool too_busy;
     /* optional: told of each change of state, for the log */
