@@ -152,6 +152,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
             drive->drops[i] = BF_DROP_NONE;
     }
     drive->cursor = 0;
+    bf_fail_point("source.judged");
     hold_next(drive);
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
-# While the guest migrates its bitmaps are not in the source's QEMU.  If it stays, they are there again, with
-# all that was written meanwhile, whoever is killed on the way (FAULTS.md, 1 to 3, 20); what QEMU takes along
-# when it ends is told.
+# While the guest migrates its recording bitmaps are not in the source's QEMU; frozen ones are.  If it stays, they
+# are there again, with all that was written meanwhile, whoever is killed on the way (FAULTS.md, 1 to 3, 20); what
+# QEMU takes along when it ends is told.  If it goes, each arrives as it was, but for one that was switched on (34).
 . "$(dirname "$0")/../dest/lib.sh"
 
 # Machines with memory, which takes its time.
@@ -30,7 +30,8 @@ go() {
 
 # held WHAT GRANULE
 held() {
-    equal "" "$(bitmap source vda new)$(bitmap source vda old)" "$1: bitmaps in QEMU while the guest migrates"
+    equal "" "$(bitmap source vda new)" "$1: the recording bitmap while the guest migrates"
+    equal "$old" "$(digest_in source old)" "$1: the frozen bitmap while the guest migrates"
     guest_writes source vda "$2"
 }
 
@@ -62,10 +63,10 @@ back() {
     ok "$1"
 }
 
-# daemon_with POINT: the source's, which is killed there
+# daemon_with POINT kill|stop: the source's, to which that happens there
 daemon_with() {
     kill_daemon source
-    begin_daemon source "BITFERRY_FAIL_POINT=$1:kill"
+    begin_daemon source "BITFERRY_FAIL_POINT=$1:$2"
 }
 
 killed() {
@@ -93,7 +94,7 @@ order source abort --quiet "$leaving"
 back "the move is aborted" aborted
 cancel
 
-daemon_with source.held
+daemon_with source.held kill
 go 14
 killed
 held "killed when they were taken" 15
@@ -103,7 +104,7 @@ held "killed when they were taken" 16
 cancel
 back "killed when they were taken" failed
 
-daemon_with source.put_back
+daemon_with source.put_back kill
 hold "killed when they are put back" 17 18
 cancel
 killed
@@ -130,29 +131,76 @@ source_again() {
     way_copy
 }
 
+# dest_again: another that waits for it, with an empty image
+dest_again() {
+    rm -f "$scratch"/dest.pipe.* "$scratch/dest.nbd"
+    way_images
+    way_qemu dest "$image_dest" "$format_dest" -incoming defer
+    way_open
+    qmp dest migrate-incoming "{\"uri\":\"unix:$scratch/ram\"}"
+}
+
 # Nothing can be put back into a QEMU that has ended.
 source_again
 hold "QEMU ends" 21 22
 end_qemu source
 wait_for 60 ended source "$leaving" failed
-equal "NOT_STORED NOT_STORED" "$(note old) $(note new)" "what is said of the bitmaps that are gone"
-equal "" "$(stored_granules "$image_source" new)$(stored_granules "$image_source" old)" "bitmaps in the image"
+equal "null NOT_STORED" "$(note old) $(note new)" "what is said of the bitmap that is gone"
+equal "" "$(stored_granules "$image_source" new)" "the recording bitmap in the image"
+equal "stored: 1 2 3" "$(stored_granules "$image_source" old)" "the frozen bitmap in the image"
 qemu-img check -q "$image_source" || die "the source's image is damaged"
 ok "QEMU ends"
 
+# fast: the migration comes to its end
+fast() {
+    qmp source migrate-set-parameters '{"max-bandwidth":4000000000,"downtime-limit":1000}'
+    wait_for 60 is pre-switchover migration source
+    way_complete
+}
+
+# Two frozen ones; somebody switches one of them on when it has been looked at, and before any is taken.
+source_again
+add_bitmap source vda new recording persistent
+add_bitmap source vda on recording persistent
+guest_writes source vda 4
+qmp source block-dirty-bitmap-disable '{"node":"vda","name":"on"}'
+daemon_with source.judged stop
+capabilities source pause-before-switchover
+uri="unix:$scratch/ram" go 25
+wait_for 30 stopped source
+qmp source block-dirty-bitmap-enable '{"node":"vda","name":"on"}'
+guest_writes source vda 26
+kill -CONT "${daemon[source]}"
+wait_for 30 in_log source 'HOLDING -> INSTALLED'
+held "switched on behind the look" 27
+fast
+wait_for 60 ended source "$leaving" committed
+wait_for 60 ended dest "$arriving" committed
+equal "dropped BITMAP_SWITCHED_ON dropped BITMAP_SWITCHED_ON" "$(row source on) $(row dest on)" "the one that was switched on"
+equal "" "$(bitmap dest vda on)" "the one that was switched on"
+equal "carried $old false" "$(row dest old) $(digest_in dest old) $(bitmap dest vda old | jq .recording)" "the frozen bitmap"
+equal "carried $(digest_in source witness) true" \
+    "$(row dest new) $(digest_in dest new) $(bitmap dest vda new | jq .recording)" "the recording bitmap"
+equal "4 25 26 27" "$(dirty_granules dest vda new)" "the recording bitmap"
+nothing_left "switched on behind the look"
+end_qemu source
+end_qemu dest
+ok "switched on behind the look"
+
 # The guest has left already, and the destination is lost: QEMU has let go of the image.
+dest_again
 source_again
 add_bitmap source vda old recording persistent
 guest_writes source vda 1 2 3
 qmp source block-dirty-bitmap-disable '{"node":"vda","name":"old"}'
 add_bitmap source vda new recording persistent
+kill_daemon source
+begin_daemon source
 kill_daemon dest
 begin_daemon dest BITFERRY_FAIL_POINT=dest.committing:stop
 capabilities source pause-before-switchover
 uri="unix:$scratch/ram" hold "the guest has left" 23 24
-qmp source migrate-set-parameters '{"max-bandwidth":4000000000,"downtime-limit":1000}'
-wait_for 60 is pre-switchover migration source
-way_complete
+fast
 wait_for 60 stopped dest
 end_qemu dest KILL
 kill -CONT "${daemon[dest]}"
