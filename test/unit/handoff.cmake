@@ -1,7 +1,10 @@
 bf_unit_test(handoff_names bf_handoff)
 bf_unit_test(handoff_source bf_handoff)
 bf_unit_test(handoff_source_hold bf_handoff)
-bf_unit_test(handoff_dest bf_handoff)
+foreach(part dest dest_brought dest_commit)
+  bf_unit_test(handoff_${part} bf_handoff)
+  target_sources(test-handoff_${part} PRIVATE handoff_dest_bench.c)
+endforeach()
 
 add_test(NAME unit.handoff_purity
   COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/purity.sh ${CMAKE_NM} $<TARGET_FILE:bf_handoff>)
