@@ -10,6 +10,13 @@
 
 #include <cmocka.h>
 
+void assert_error(const struct bf_error *err, enum bf_code code, const char *text)
+{
+    if (err->code != code || !strstr(err->text, text))
+        fail_msg("expected %s '%s', got %s '%s'", bf_code_name(code), text, bf_code_name(err->code),
+                 err->text);
+}
+
 struct write {
     uv_write_t req;
     char bytes[];

@@ -9,6 +9,8 @@
 enum {
     BENCH_COMMANDS_MAX = 2048,
     BENCH_DEADLINE_MS = 20000, /* for what is expected to happen */
+    AMPLE_MS = BENCH_DEADLINE_MS,
+    SHORT_MS = 30, /* for what is not */
 };
 
 struct bench {
@@ -47,6 +49,10 @@ struct bench_reply {
 /** For cmocka's setup and teardown; the latter asserts that the loop ends up without a handle. */
 int bench_setup(void **state);
 int bench_teardown(void **state);
+#define BENCH_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
+
+/** The error is of this kind, and says this among other things. */
+void assert_error(const struct bf_error *err, enum bf_code code, const char *text);
 
 /** Open the client; its loop has not run yet. */
 void bench_open(struct bench *bench);
