@@ -4,10 +4,14 @@
  *     start SEED RATE MIB   write blocks, RATE a second (0: as fast as it can), in the first MIB of
  *                           each disk
  *     stop                  -> "guest: stopped"
- *     report                -> "guest: writes=N p50_us=N p99_us=N longest_us=N", since the last one
+ *     report                -> "guest: writes=N p50_us=N p99_us=N longest_us=N gap_us=N", since the
+ *                           last one
+ *     lap                   -> "guest: lap writes=N ..." in the same way, since the last of both
  *     off
  *
- * A block holds where it is, the seed and a number that grows, so no two writes are alike.
+ * A block holds where it is, the seed and a number that grows, so no two writes are alike.  `gap`
+ * is the longest time between the ends of two writes that follow each other: a guest that is held
+ * up while none of its writes is under way shows there only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,13 +36,18 @@ enum {
     BUCKETS_PER_POWER = 64,
 };
 
+struct latency {
+    uint64_t buckets[BUCKETS], nr_writes, longest_us, gap_us;
+};
+
 static int disks[DISKS_MAX];
 static unsigned nr_disks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool writing, wanted;
 static uint64_t seed, rate, nr_blocks;
-static uint64_t buckets[BUCKETS], nr_writes, longest_us;
+static uint64_t last_end_us;
+static struct latency whole, lap;
 
 static uint64_t now_us(void)
 {
@@ -70,35 +79,47 @@ static uint64_t value_of(unsigned bucket)
     return (uint64_t)(bucket % BUCKETS_PER_POWER + BUCKETS_PER_POWER) << (power - 1);
 }
 
-static void note(uint64_t us)
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void note(struct latency *latency, uint64_t us, uint64_t gap_us)
 {
     unsigned bucket = bucket_of(us);
 
-    buckets[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-    nr_writes++;
-    if (us > longest_us)
-        longest_us = us;
+    latency->buckets[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+    latency->nr_writes++;
+    latency->longest_us = larger(latency->longest_us, us);
+    latency->gap_us = larger(latency->gap_us, gap_us);
 }
 
-static uint64_t quantile(unsigned percent)
+static void note_write(uint64_t begun_us, uint64_t ended_us)
+{
+    note(&whole, ended_us - begun_us, ended_us - last_end_us);
+    note(&lap, ended_us - begun_us, ended_us - last_end_us);
+    last_end_us = ended_us;
+}
+
+static uint64_t quantile(const struct latency *latency, unsigned percent)
 {
     uint64_t seen = 0;
 
     for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += buckets[i];
-        if (seen * 100 >= nr_writes * percent)
+        seen += latency->buckets[i];
+        if (seen * 100 >= latency->nr_writes * percent)
             return value_of(i);
     }
-    return longest_us;
+    return latency->longest_us;
 }
 
-static void report(void)
+static void report(struct latency *latency, const char *what)
 {
-    printf("guest: writes=%llu p50_us=%llu p99_us=%llu longest_us=%llu\n",
-           (unsigned long long)nr_writes, (unsigned long long)quantile(50),
-           (unsigned long long)quantile(99), (unsigned long long)longest_us);
-    memset(buckets, 0, sizeof buckets);
-    nr_writes = longest_us = 0;
+    printf("guest: %swrites=%llu p50_us=%llu p99_us=%llu longest_us=%llu gap_us=%llu\n", what,
+           (unsigned long long)latency->nr_writes, (unsigned long long)quantile(latency, 50),
+           (unsigned long long)quantile(latency, 99), (unsigned long long)latency->longest_us,
+           (unsigned long long)latency->gap_us);
+    memset(latency, 0, sizeof *latency);
 }
 
 /* --- writing --- */
@@ -130,7 +151,7 @@ static void write_one(uint64_t *block, uint64_t *random, uint64_t number)
     begun_us = now_us();
     if (pwrite(disk, block, BLOCK_BYTES, (off_t)(place * BLOCK_BYTES)) != BLOCK_BYTES)
         printf("guest: write error: %s\n", strerror(errno));
-    note(now_us() - begun_us);
+    note_write(begun_us, now_us());
 }
 
 static void wait_for_rate(uint64_t begun_us, uint64_t number)
@@ -159,7 +180,7 @@ static void *write_all_the_while(void *buffer)
         if (!writing) {
             writing = true;
             random = seed;
-            begun_us = now_us();
+            begun_us = last_end_us = now_us();
             base = number;
         }
         write_one(buffer, &random, number++);
@@ -194,7 +215,10 @@ static void obey(char *line)
         set_wanted(false);
         printf("guest: stopped\n");
     } else if (strncmp(line, "report", 6) == 0) {
-        report();
+        report(&whole, "");
+        memset(&lap, 0, sizeof lap);
+    } else if (strncmp(line, "lap", 3) == 0) {
+        report(&lap, "lap ");
     } else if (strncmp(line, "off", 3) == 0) {
         (void)reboot(RB_POWER_OFF);
     } else {
