@@ -9,7 +9,8 @@ export BF_BUILD=${BF_BUILD:-$here/../../build/release}
 
 usage() {
     cat <<'EOT'
-usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--ways WAY,...] [--json] [--lines FILE] [--trace FOLDER]
+usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--ways WAY,...] [--data SIZE]
+                        [--json] [--lines FILE] [--trace FOLDER]
 
   --rounds N       how often each is measured (default: 5)
   --bitmaps N,...  with how many bitmaps (default: 1,10,50)
@@ -18,7 +19,8 @@ usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--wa
                    bitferry-status: with --read block-status;
                    native: QEMU's dirty-bitmaps capability, its downtime limit raised; native-postcopy;
                    native-idle, bitferry-idle: an idle guest, and QEMU's default downtime limit
-  --quick          one round, one bitmap
+  --data SIZE      what the disk holds, in MiB, and the mirror has to copy (default: 512); 0: nothing
+  --quick          one round, one bitmap, 64 MiB
   --json           print JSON instead of tables
   --lines FILE     keep a line of JSON for each move there
   --trace FOLDER   keep there what the daemons say at log_level = debug: each change of state, each QMP command and
@@ -26,7 +28,7 @@ usage: ./dev bench live [--rounds N] [--bitmaps N,...] [--links unix,veth] [--wa
 EOT
 }
 
-rounds=5 numbers=(1 10 50) links=(unix veth) json='' lines='' trace=''
+rounds=5 numbers=(1 10 50) links=(unix veth) json='' lines='' trace='' data_mib=512
 ways=(none bitferry lost bitferry-status native native-postcopy bitferry-idle native-idle)
 
 # list NAME TEXT PATTERN: split at commas, each of the pattern
@@ -60,7 +62,11 @@ while [ $# -gt 0 ]; do
         list ways "${2:-}" 'none|lost|bitferry|bitferry-status|native|native-postcopy|native-idle|bitferry-idle'
         shift
         ;;
-    --quick) rounds=1 numbers=(1) ;;
+    --data)
+        list data_mib "${2:-}" '[0-9]+'
+        shift
+        ;;
+    --quick) rounds=1 numbers=(1) data_mib=64 ;;
     --full) ;; # the offline bench's; here all is measured unless less is asked for
     --json) json=1 ;;
     --lines)
@@ -93,7 +99,7 @@ disk=1T rate=200
 disk_bytes=$((1 << 40))
 results=${lines:-$scratch/results}
 : >"$results"
-export disk rate disk_bytes results
+export disk rate disk_bytes data_mib results
 
 say() {
     printf '%s\n' "$*" >&2
@@ -104,7 +110,7 @@ begin_there() {
     say "$1: a guest boots"
     hosts_begin "$1"
     at=A other=B
-    qemu-img create -q -f qcow2 "$scratch/A.qcow2" "$disk"
+    make_disk "$scratch/A.qcow2"
     begin_guest A "$scratch/A.qcow2"
 }
 
@@ -148,7 +154,7 @@ done
 
 machine=$(jq -nc --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
     --arg cpus "$(nproc)" --arg kernel "$(uname -r)" --arg load "$(cut -d ' ' -f 1 /proc/loadavg)" \
-    --arg qemu "$(qemu-system-x86_64 --version | head -n 1)" --arg date "$(date -I)" '$ARGS.named')
+    --argjson data_mib "$data_mib" --arg qemu "$(qemu-system-x86_64 --version | head -n 1)" --arg date "$(date -I)" '$ARGS.named')
 jq -s --argjson machine "$machine" --argjson rounds "$rounds" -f "$here/live/summary.jq" "$results" \
     >"$scratch/summary.json"
 if [ -n "$json" ]; then

@@ -81,7 +81,7 @@ end_qemu A
 
 step '3. What the pause costs: a disk of 1 TiB with ten bitmaps of 16.7 M bits, moved in four ways'
 note 'medians of three moves each; "./dev bench live" is for figures'
-bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --links unix --ways none,lost,native,bitferry --json \
+bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --data 64 --links unix --ways none,lost,native,bitferry --json \
     2> >(as_noted) >"$scratch/summary.json"
 wait $! || true
 yes 'moved twelve times; the figures come last'
@@ -107,8 +107,8 @@ jq -r '
     def right($width): tostring | " " * ([$width - length, 0] | max) + .;
     {none: "without bitmaps", lost: "nobody carries them", native: "QEMU'\''s own way", bitferry: "bitferry"} as $names |
     .cases[0].rows | map({key: .way, value: .}) | from_entries | .none, .lost, .native, .bitferry |
-    "  \($names[.way] | left(20))\(.downtime_ms | right(5)) ms of downtime   \(if .longest_ms then .longest_ms | round else "-" end | right(5)) ms longest write" +
-    if .way == "bitferry" then "   (bitmaps there \(.installed_ms) ms after the disk)"
+    "  \($names[.way] | left(20))\(.downtime_ms | right(5)) ms of downtime   \(if .guest.longest_ms then .guest.longest_ms | round else "-" end | right(5)) ms longest write" +
+    if .way == "bitferry" then "   (bitmaps there \(.waited_ms | round) ms after the disk)"
     elif .way == "lost" then "   (QEMU stores them at the source, in the pause)"
     elif .way == "native" then "   (only with a raised limit)" else "" end' "$scratch/summary.json"
 
