@@ -3,8 +3,10 @@
  * nobody has to ask for it in the pause, nobody can change it, and QEMU has nothing to store then
  * (3 to 5 ms for 16.7 M bits, measured on 7.2).  Frozen ones stay: handoff/source.h says why.
  *
- *     look  ->  judge, as in the pause  ->  in one transaction: add the mark HELD, remove the
- * bitmap
+ *     look, and judge as in the pause  ->  add the marks HELD  ->  remove the bitmaps
+ *
+ * A mark without its bitmap says that we hold that.  Not in transactions: each waits until what the
+ * mirrors have in flight is written (docs/facts.md), and lets the guest read and write nothing.
  */
 #include "drive.h"
 
@@ -13,15 +15,14 @@
 
 #include <string.h>
 
-/* Bits that one transaction removes: it holds QEMU's main loop, and with it the guest.  Ten bitmaps
- * of 16.7 M bits take 6.4 ms (7.2), two 1.7; but each transaction waits for the guest's I/O first,
- * and there may be little time before the pause. */
-#define HOLD_BITS_MAX (UINT64_C(160) << 20)
+/* Bits that are removed without asking whether the guest is paused by now.  Each bitmap of 16.7 M
+ * takes QEMU 0.6 ms; 4 and more if it is stored in the image. */
+#define HOLD_BITS_MAX (UINT64_C(64) << 20)
 
 /* A mark has no content: the coarsest that QEMU takes. */
 #define MARK_GRANULARITY_BYTES (UINT64_C(1) << 31)
 
-enum { TO_HOLD = 1, SENT = 2 };
+enum { TO_MARK = 1, TO_HOLD = 2, SENT = 3 };
 
 uint64_t source_nr_bits(const struct source_drive *drive, uint32_t index)
 {
@@ -60,18 +61,43 @@ static void finish(struct source_drive *drive)
     source_answer_held(drive, whole);
 }
 
-/* --- the transactions --- */
+/* A mark beside its bitmap says nothing: it was added by one that was cut short. */
+static void note_held(struct source_drive *drive, const struct bf_live_survey *seen)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        bool held =
+            source_find_temporary(drive, seen, BF_TEMPORARY_HELD, i) &&
+            !source_find(drive, seen, drive->offer.states[i].disk, drive->offer.bitmaps[i].name);
+
+        drive->offer.bitmaps[i].held_epoch = held ? drive->wish.epoch : 0;
+    }
+}
+
+/* --- removing them --- */
+
+static void on_seen_again(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_doubt(drive);
+        return;
+    }
+    note_held(drive, seen);
+    finish(drive);
+}
 
 static void hold_next(struct source_drive *drive);
 
-static void note_sent(struct source_drive *drive, bool held)
+static void note_sent(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (drive->drops[i] != SENT)
             continue;
         drive->drops[i] = BF_DROP_NONE;
-        if (held)
-            drive->offer.bitmaps[i].held_epoch = drive->wish.epoch;
+        drive->offer.bitmaps[i].held_epoch = drive->wish.epoch;
     }
 }
 
@@ -82,78 +108,96 @@ static void on_held(void *ctx, enum bf_live_end end, const struct bf_error *err)
     bf_fail_point("source.held");
     if (!source_op_ended(drive))
         return;
-    if (end == BF_LIVE_UNKNOWN) {
-        source_doubt(drive); /* HOLD again, and so we look again */
+    if (end == BF_LIVE_DONE) {
+        note_sent(drive);
+        hold_next(drive);
         return;
     }
     if (end == BF_LIVE_REFUSED) /* as good as without: it is stored and examined in the pause */
         bf_log(BF_LOG_INFO, "move %s: holding bitmaps: %s", drive->move->id, err->text);
-    note_sent(drive, end == BF_LIVE_DONE);
-    hold_next(drive);
+    if (end == BF_LIVE_UNKNOWN || source_look(drive, on_seen_again) < 0)
+        source_doubt(drive); /* HOLD again, and so we look again */
 }
 
-static void hold(struct source_drive *drive, uint32_t index, struct bf_live_actions *actions)
+static void run(struct source_drive *drive, struct bf_live_actions *actions, bf_live_done_fn done)
 {
-    const struct bf_offer *offer = &drive->offer;
-    const char *node = offer->disks[offer->states[index].disk].node;
-    char name[BF_TEMPORARY_NAME_MAX + 1];
-    struct bf_live_add mark = {
-        .node = node,
-        .name = bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_HELD, index, name),
-        .granularity_bytes = MARK_GRANULARITY_BYTES};
-
-    bf_live_actions_add(actions, &mark);
-    bf_live_actions_remove(actions, node, offer->bitmaps[index].name);
-    drive->drops[index] = SENT;
+    if (bf_live_run_apart(bf_qemu_live(drive->qemu), actions, BF_QEMU_DEADLINE_MS, done, drive,
+                          NULL) == 0)
+        source_op_began(drive);
+    else
+        source_doubt(drive);
 }
 
 static void hold_next(struct source_drive *drive)
 {
+    const struct bf_offer *offer = &drive->offer;
     struct bf_live_actions actions;
     uint64_t nr_bits = 0;
 
     bf_live_actions_begin(&actions);
-    for (; drive->cursor < drive->offer.nr_bitmaps && nr_bits < HOLD_BITS_MAX && !too_late(drive);
+    for (; drive->cursor < offer->nr_bitmaps && nr_bits < HOLD_BITS_MAX && !too_late(drive);
          drive->cursor++) {
         if (drive->drops[drive->cursor] != TO_HOLD)
             continue;
         nr_bits += source_nr_bits(drive, drive->cursor);
-        hold(drive, drive->cursor, &actions);
+        bf_live_actions_remove(&actions, offer->disks[offer->states[drive->cursor].disk].node,
+                               offer->bitmaps[drive->cursor].name);
+        drive->drops[drive->cursor] = SENT;
     }
-    if (nr_bits == 0) {
+    if (nr_bits > 0) {
+        run(drive, &actions, on_held);
+    } else {
         bf_live_actions_release(&actions);
         finish(drive);
-    } else if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_held, drive,
-                           NULL) == 0) {
-        source_op_began(drive);
+    }
+}
+
+/* --- marking them --- */
+
+/* Without its mark nothing is taken away. */
+static void on_marked(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    bf_fail_point("source.marked");
+    if (!source_op_ended(drive))
+        return;
+    if (end == BF_LIVE_DONE) {
+        hold_next(drive);
+    } else if (end == BF_LIVE_REFUSED) {
+        bf_log(BF_LOG_INFO, "move %s: holding bitmaps: %s", drive->move->id, err->text);
+        finish(drive);
     } else {
         source_doubt(drive);
     }
 }
 
-/* --- judging: whatever is not as it was offered is left to the examination --- */
-
-static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
-                        const struct bf_error *err)
+static void mark_all(struct source_drive *drive)
 {
-    struct source_drive *drive = ctx;
+    const struct bf_offer *offer = &drive->offer;
+    struct bf_live_actions actions;
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+    bool any = false;
 
-    if (!source_op_ended(drive))
-        return;
-    if (err) {
-        source_doubt(drive);
-        return;
-    }
-    for (uint32_t i = 0; i < nr_measures; i++) {
-        const struct bf_live_measure *found = &measures[i];
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < offer->nr_bitmaps && !too_late(drive); i++) {
+        struct bf_live_add mark = {
+            .node = offer->disks[offer->states[i].disk].node,
+            .name = bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_HELD, i, name),
+            .granularity_bytes = MARK_GRANULARITY_BYTES};
 
-        if (found->busy || found->persistent != drive->offer.bitmaps[i].persistent ||
-            source_judge(drive, i, found) != BF_DROP_NONE)
-            drive->drops[i] = BF_DROP_NONE;
+        if (drive->drops[i] != TO_MARK)
+            continue;
+        bf_live_actions_add(&actions, &mark);
+        drive->drops[i] = TO_HOLD;
+        any = true;
     }
-    drive->cursor = 0;
-    bf_fail_point("source.judged");
-    hold_next(drive);
+    if (any) {
+        run(drive, &actions, on_marked);
+    } else {
+        bf_live_actions_release(&actions);
+        hold_next(drive);
+    }
 }
 
 /* --- looking --- */
@@ -169,6 +213,28 @@ static bool can_be_put_back(const struct source_drive *drive, uint32_t index,
            since->recording;
 }
 
+/* Whatever is not as it was offered is left to the examination. */
+static bool is_as_offered(const struct source_drive *drive, uint32_t index,
+                          const struct bf_live_survey *seen)
+{
+    const struct bf_offer *offer = &drive->offer;
+    uint32_t of = offer->states[index].disk;
+    const struct bf_live_disk *disk = bf_live_survey_disk(seen, offer->disks[of].name);
+    const struct bf_live_bitmap *found = source_find(drive, seen, of, offer->bitmaps[index].name);
+    struct bf_live_measure measure;
+
+    if (!found || found->busy || found->persistent != offer->bitmaps[index].persistent)
+        return false;
+    measure = (struct bf_live_measure){
+        .found = true,
+        .recording = found->recording,
+        .inconsistent = found->inconsistent,
+        .disk_size_bytes = disk->size_bytes,
+        .summary.nr_dirty_bits = found->dirty_bytes / found->granularity_bytes,
+    };
+    return source_judge(drive, index, &measure) == BF_DROP_NONE;
+}
+
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
@@ -180,17 +246,17 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
         return;
     }
     source_report_new_bitmaps(drive, seen);
+    note_held(drive, seen);
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        bool held = source_find_temporary(drive, seen, BF_TEMPORARY_HELD, i);
+        bool held = drive->offer.bitmaps[i].held_epoch != 0;
+        bool marked = source_find_temporary(drive, seen, BF_TEMPORARY_HELD, i);
 
-        drive->offer.bitmaps[i].held_epoch = held ? drive->wish.epoch : 0;
-        drive->drops[i] =
-            !held && may_be_held(drive, i) && can_be_put_back(drive, i, seen) ? TO_HOLD : 0;
+        if (!held && may_be_held(drive, i) && can_be_put_back(drive, i, seen) &&
+            is_as_offered(drive, i, seen))
+            drive->drops[i] = marked ? TO_HOLD : TO_MARK;
     }
-    if (too_late(drive))
-        finish(drive);
-    else if (source_measure_own(drive, BF_LIVE_COUNTS, on_measured) < 0)
-        source_doubt(drive);
+    drive->cursor = 0;
+    mark_all(drive);
 }
 
 void source_hold(struct source_drive *drive)

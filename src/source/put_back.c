@@ -171,7 +171,7 @@ static bool is_held_of_ours(const struct source_drive *drive, uint32_t disk, con
            drive->offer.states[ret_name->index].disk == disk;
 }
 
-/* If somebody has made one of that name meanwhile, that is the bitmap now. */
+/* If it is there it was not taken yet, or somebody has made another: that is the bitmap now. */
 static void look_at(struct source_drive *drive, uint32_t disk, const struct bf_live_disk *seen)
 {
     struct bf_temporary_name name;

@@ -26,10 +26,18 @@ static bool may_hold(const struct world *world, unsigned bitmap)
             source_compare(world, bitmap) == BF_DROP_NONE);
 }
 
+/* A mark beside its bitmap says nothing; alone it says that we hold that. */
+static bool is_held(const struct world *world, unsigned bitmap)
+{
+    return world->held[bitmap].there && !world->user[bitmap].there;
+}
+
 static void look(struct world *world)
 {
     world->source_action.looked = 1;
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (is_held(world, i))
+            world->taken |= (uint8_t)(1u << i);
         if (may_hold(world, i))
             world->source_action.to_hold |= (uint8_t)(1u << i);
     }
@@ -37,21 +45,39 @@ static void look(struct world *world)
 
 void hold_note_change(struct world *world, unsigned bitmap)
 {
-    if (world->source_action.kind == BF_SOURCE_HOLD && !world->source_action.carried_out)
-        world->blurred |= world->source_action.to_hold & (uint8_t)(1u << bitmap);
+    bool to_hold = world->source_action.to_hold >> bitmap & 1;
+
+    if (to_hold || world->held[bitmap].there)
+        world->blurred |= (uint8_t)(1u << bitmap);
+}
+
+static void mark(struct world *world, unsigned bitmap)
+{
+    world->held[bitmap] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
 }
 
 static void take(struct world *world, unsigned bitmap)
 {
-    world->source_action.to_hold &= (uint8_t) ~(1u << bitmap);
-    if (!world->user[bitmap].there)
-        return; /* QEMU refuses to remove it, and so to mark it */
-    world->held[bitmap] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
     world->taken |= (uint8_t)(1u << bitmap);
     world->user[bitmap].there = 0;
     if (world->settings.breakage == BREAK_SINCE_AFTER_SNAPSHOT &&
         !world->since[world->settings.disk[bitmap]].there)
         add_since(world, world->settings.disk[bitmap]);
+}
+
+/* The first of two steps that is still to be done. */
+static void mark_or_take(struct world *world, unsigned bitmap)
+{
+    bool marked = world->held[bitmap].there;
+
+    if (world->settings.breakage == BREAK_TAKEN_BEFORE_MARKED && world->user[bitmap].there)
+        take(world, bitmap);
+    else if (!marked)
+        mark(world, bitmap);
+    else
+        take(world, bitmap);
+    if (is_held(world, bitmap))
+        world->source_action.to_hold &= (uint8_t) ~(1u << bitmap);
 }
 
 bool hold_one(struct world *world)
@@ -64,14 +90,14 @@ bool hold_one(struct world *world)
     }
     if (world->source_action.to_hold == 0)
         return false;
-    take(world, (unsigned)__builtin_ctz(world->source_action.to_hold));
+    mark_or_take(world, (unsigned)__builtin_ctz(world->source_action.to_hold));
     return true;
 }
 
 bool hold_is_whole(const struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (is_carried(world, i) && world->settings.recording[i] && !world->held[i].there &&
+        if (is_carried(world, i) && world->settings.recording[i] && !is_held(world, i) &&
             world->settings.breakage != BREAK_UNHELD_UNEXAMINED)
             return false;
     }
@@ -105,7 +131,8 @@ bool put_back_one(struct world *world)
         if (!may_put_back(world, i))
             continue;
         world->taken &= (uint8_t) ~(1u << i);
-        world->user[i] = consists_of(world, i);
+        if (is_held(world, i))
+            world->user[i] = consists_of(world, i);
         world->held[i] = (struct qemu_bitmap){0};
         return true;
     }
@@ -113,7 +140,7 @@ bool put_back_one(struct world *world)
 }
 
 /* One that was switched off for a while gets what it had missed, too: nobody knows of that.  One
- * that was cleared or switched off behind the look is what it was, and records. */
+ * that was cleared, switched off or removed behind the look is what it was, and records. */
 static bool is_as_it_should_be(const struct world *world, unsigned bitmap,
                                const struct qemu_bitmap *found)
 {
@@ -122,7 +149,7 @@ static bool is_as_it_should_be(const struct world *world, unsigned bitmap,
     bool records_on = (world->blurred >> bitmap & 1) != 0;
 
     if (!found->there || !shadow->there)
-        return found->there == shadow->there;
+        return found->there == shadow->there || (records_on && found->there);
     return (found->recording == shadow->recording || (records_on && found->recording)) &&
            (found->bits == shadow->bits || (more && (found->bits & shadow->bits) == shadow->bits));
 }
@@ -136,12 +163,10 @@ static bool must_be_there(const struct world *world)
 const char *hold_check(const struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_bitmaps && must_be_there(world); i++) {
-        struct qemu_bitmap found = world->held[i].there ? consists_of(world, i) : world->user[i];
+        struct qemu_bitmap found = is_held(world, i) ? consists_of(world, i) : world->user[i];
 
         if (!is_as_it_should_be(world, i, &found))
             return "a bitmap of the source is not what it should be";
-        if (world->held[i].there && world->user[i].there)
-            return "a bitmap of the source is there twice";
     }
     return NULL;
 }

@@ -125,6 +125,7 @@ bool bitmap_remove(struct world *world, unsigned bitmap)
 {
     if (!may_change(world, bitmap))
         return false;
+    hold_note_change(world, bitmap);
     world->user[bitmap] = (struct qemu_bitmap){0};
     world->shadow[bitmap] = (struct qemu_bitmap){0};
     world->need[bitmap] = 0;

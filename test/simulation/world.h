@@ -49,7 +49,8 @@ enum {
     X(HELD_CLEANED_AWAY)                                                                           \
     X(HELD_OF_OLD_EPOCH_FORGOTTEN)                                                                 \
     X(UNHELD_UNEXAMINED)                                                                           \
-    X(HOLD_FROZEN)
+    X(HOLD_FROZEN)                                                                                 \
+    X(TAKEN_BEFORE_MARKED)
 
 enum breakage {
 #define ENUM(name) BREAK_##name,

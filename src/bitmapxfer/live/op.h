@@ -1,4 +1,5 @@
-/** The common part of all operations: a chain of QMP commands, one under way at a time.
+/** The common part of all operations: a chain of QMP commands, one under way at a time (but for
+ *  bf_live_run_apart()).
  *
  * Each answer goes to a step, which sends the next command or finishes.  When the connection ends,
  * the command under way is answered with the error, so an operation needs no list to be found in:

@@ -126,17 +126,83 @@ static int run(struct bf_live *live, json_t *list, uint64_t deadline_ms, bf_live
     return bf_live_op_start(op, "transaction", arguments, on_done, err);
 }
 
+static int cannot_say(struct bf_error *err)
+{
+    return bf_error_set(err, BF_E_UNSUPPORTED,
+                        "a transaction cannot be said in JSON: a bitmap's name is not UTF-8, or "
+                        "there is no memory");
+}
+
 int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
                 bf_live_done_fn done, void *ctx, struct bf_error *err)
 {
     int r;
 
     if (actions->broken)
-        r = bf_error_set(err, BF_E_UNSUPPORTED,
-                         "a transaction cannot be said in JSON: a bitmap's name is not UTF-8, or "
-                         "there is no memory");
+        r = cannot_say(err);
     else
         r = run(live, actions->list, deadline_ms, done, ctx, err);
+    bf_live_actions_release(actions);
+    return r;
+}
+
+/* --- the same, apart --- */
+
+struct apart_op {
+    struct bf_live_op op;
+    uint32_t nr_waiting;
+};
+
+static void release_apart(struct bf_live_op *op)
+{
+    free((struct apart_op *)op);
+}
+
+static void on_one_done(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct apart_op *apart_op = (struct apart_op *)op;
+
+    (void)result;
+    if (err && op->err.code == BF_E_NONE)
+        op->err = *err;
+    if (--apart_op->nr_waiting == 0)
+        bf_live_op_finish(op, op->err.code == BF_E_NONE ? NULL : &op->err);
+}
+
+static int send_apart(struct apart_op *apart_op, json_t *list, struct bf_error *err)
+{
+    size_t index;
+    json_t *action;
+
+    apart_op->nr_waiting = (uint32_t)json_array_size(list);
+    json_array_foreach(list, index, action)
+    {
+        const char *command = json_string_value(json_object_get(action, "type"));
+        json_t *arguments = json_incref(json_object_get(action, "data"));
+
+        if (index > 0)
+            bf_live_op_call(&apart_op->op, command, arguments, on_one_done);
+        else if (bf_live_op_start(&apart_op->op, command, arguments, on_one_done, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int bf_live_run_apart(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
+                      bf_live_done_fn done, void *ctx, struct bf_error *err)
+{
+    struct apart_op *apart_op = calloc(1, sizeof *apart_op);
+    int r;
+
+    if (actions->broken || !apart_op) {
+        free(apart_op);
+        r = cannot_say(err);
+    } else {
+        bf_live_op_init(&apart_op->op, live, deadline_ms, release_apart);
+        apart_op->op.done = done;
+        apart_op->op.ctx = ctx;
+        r = send_apart(apart_op, actions->list, err);
+    }
     bf_live_actions_release(actions);
     return r;
 }

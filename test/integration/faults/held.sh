@@ -94,8 +94,11 @@ order source abort --quiet "$leaving"
 back "the move is aborted" aborted
 cancel
 
-daemon_with source.held kill
+daemon_with source.marked kill
 go 14
+killed
+equal "true $old" "$(bitmap source vda new | jq .recording) $(digest_in source old)" "killed when they were marked"
+begin_daemon source BITFERRY_FAIL_POINT=source.held:kill
 killed
 held "killed when they were taken" 15
 begin_daemon source
@@ -164,7 +167,7 @@ add_bitmap source vda new recording persistent
 add_bitmap source vda on recording persistent
 guest_writes source vda 4
 qmp source block-dirty-bitmap-disable '{"node":"vda","name":"on"}'
-daemon_with source.judged stop
+daemon_with source.marked stop
 capabilities source pause-before-switchover
 uri="unix:$scratch/ram" go 25
 wait_for 30 stopped source

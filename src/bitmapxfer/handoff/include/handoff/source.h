@@ -33,13 +33,11 @@
  *
  * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
  * still change must be examined then.  But from t1 on a recording bitmap is its snapshot together
- * with what SINCE has recorded, if nobody changes it.  So when the migration begins it is judged
- * and taken out of QEMU, and a mark left in its place in the same transaction: nobody stores it and
- * nobody changes it any more.  Whoever cleans up puts back what is marked, after any crash, unless
- * the end is COMMITTED; if QEMU dies meanwhile, it is absent.  Between the look and the transaction
- * behind it somebody may still clear such a bitmap, or switch it off: then it is what it was, or
- * records on, here and there: more than needed, never less.  Whoever removes it there makes QEMU
- * refuse the transaction.
+ * with what SINCE has recorded, if nobody changes it.  So when the migration begins it is judged,
+ * marked, and taken out of QEMU: nobody stores it and nobody changes it any more.  Whoever cleans up
+ * puts back what is marked and not there, after any crash, unless the end is COMMITTED; if QEMU dies
+ * meanwhile, it is absent.  Behind the look somebody may still clear such a bitmap, switch it off or
+ * remove it: then it is what it was, or records on, here and there: more than needed, never less.
  *
  * Frozen bitmaps are not held.  Who switches one on behind the look would find it gone, and frozen
  * at the destination, where it would miss what was written since; and QEMU has no transaction that
@@ -195,9 +193,9 @@ enum bf_source_wish_kind {
                               queries that were sent after this wish count */
     BF_SOURCE_HOLD, /* judge, like EXAMINING, each carried recording bitmap of a mirrored disk that
                        nobody but bitferry is to bring; and if all is well and its SNAPSHOT and
-                       SINCE are there, in one transaction: -add the mark HELD of this epoch,
-                       -remove the bitmap.  As many transactions as it takes for none to hold QEMU's
-                       main loop for long, none once the guest is paused.  Repeatable.
+                       SINCE are there: -add the mark HELD of this epoch, and when that is there
+                       -remove the bitmap.  Plain commands, for a transaction waits for the I/O of
+                       the mirrors; none once the guest is paused.  Repeatable.
                        -> DONE with @held: all of those that are carried are held; REFUSED, UNKNOWN
                        (again) */
     BF_SOURCE_INSPECT, /* query-named-block-nodes and query-migrate.  DOUBTING, RESUMING: what is
@@ -212,10 +210,9 @@ enum bf_source_wish_kind {
                           the image (never in one that the destination has open too), else a
                           tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
                           REFUSED  (copies are left: reported) */
-    BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, in one
-                          transaction: -add the bitmap as it was offered, -merge SNAPSHOT and SINCE
-                          of that epoch, -remove the mark (unless somebody has made
-                          one of that name); then remove every bitmap of ours from
+    BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, whose bitmap is
+                          not there, in one transaction: -add the bitmap as it was offered, -merge SNAPSHOT and SINCE
+                          of that epoch, -remove the mark; then remove every bitmap of ours from
                           QEMU in one transaction,   delete   carriers.  With no QEMU there is nothing
                           to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */

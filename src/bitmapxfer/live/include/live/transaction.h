@@ -39,6 +39,14 @@ void bf_live_actions_disable(struct bf_live_actions *actions, const char *node, 
 int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
                 bf_live_done_fn done, void *ctx, struct bf_error *err);
 
+/** The same actions, at least one, but each a command of its own, sent in this order without
+ * waiting for answers: QEMU's main loop is free between them, and none waits for the I/O that
+ * mirrors have in flight, as each transaction does (docs/facts.md).  Takes @actions over, on
+ * failure too.  Ends: DONE: all; REFUSED with the first refusal: the others were carried out;
+ * UNKNOWN. */
+int bf_live_run_apart(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
+                      bf_live_done_fn done, void *ctx, struct bf_error *err);
+
 /** Snapshot: a disabled, transient @name on @node with the bits of @source. */
 void bf_live_actions_snapshot(struct bf_live_actions *actions, const char *node, const char *name,
                               const char *source, uint64_t granularity_bytes);
