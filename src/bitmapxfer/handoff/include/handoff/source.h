@@ -34,10 +34,11 @@
  * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
  * still change must be examined then.  But from t1 on a recording bitmap is its snapshot together
  * with what SINCE has recorded, if nobody changes it.  So when the migration begins it is judged,
- * marked, and taken out of QEMU: nobody stores it and nobody changes it any more.  Whoever cleans up
- * puts back what is marked and not there, after any crash, unless the end is COMMITTED; if QEMU dies
- * meanwhile, it is absent.  Behind the look somebody may still clear such a bitmap, switch it off or
- * remove it: then it is what it was, or records on, here and there: more than needed, never less.
+ * marked, and taken out of QEMU: nobody stores it and nobody changes it any more.  Whoever cleans
+ * up puts back what is marked and not there, after any crash, unless the end is COMMITTED; if QEMU
+ * dies meanwhile, it is absent.  Behind the look somebody may still clear such a bitmap, switch it
+ * off or remove it: then it is what it was, or records on, here and there: more than needed, never
+ * less.
  *
  * Frozen bitmaps are not held.  Who switches one on behind the look would find it gone, and frozen
  * at the destination, where it would miss what was written since; and QEMU has no transaction that
@@ -211,10 +212,10 @@ enum bf_source_wish_kind {
                           tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
                           REFUSED  (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, whose bitmap is
-                          not there, in one transaction: -add the bitmap as it was offered, -merge SNAPSHOT and SINCE
-                          of that epoch, -remove the mark; then remove every bitmap of ours from
-                          QEMU in one transaction,   delete   carriers.  With no QEMU there is nothing
-                          to remove.  Repeatable.
+                          not there, in one transaction: -add the bitmap as it was offered, -merge
+                          SNAPSHOT and SINCE   of that epoch, -remove the mark; then remove every bitmap
+                          of ours from   QEMU in one transaction,   delete   carriers.  With no QEMU
+                          there is nothing   to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
 };
 
