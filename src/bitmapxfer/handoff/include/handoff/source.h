@@ -213,9 +213,9 @@ enum bf_source_wish_kind {
                           REFUSED  (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, whose bitmap is
                           not there, in one transaction: -add the bitmap as it was offered, -merge
-                          SNAPSHOT and SINCE   of that epoch, -remove the mark; then remove every bitmap
-                          of ours from   QEMU in one transaction,   delete   carriers.  With no QEMU
-                          there is nothing   to remove.  Repeatable.
+                          SNAPSHOT and SINCE of that epoch, -remove the mark; then remove every bitmap
+                          of ours from QEMU in one transaction, delete carriers.  With no QEMU there
+                          is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
 };
 
