@@ -7,6 +7,7 @@
  */
 #include "drive.h"
 
+#include "base/fail_point.h"
 #include "daemon/log.h"
 
 #include <string.h>
@@ -150,6 +151,7 @@ static void add_trackers(struct dest_drive *drive)
     char name[BF_TEMPORARY_NAME_MAX + 1];
     struct bf_live_actions actions;
 
+    bf_fail_point("dest.arming");
     bf_live_actions_begin(&actions);
     for (uint32_t i = 0; i < offer->nr_disks; i++) {
         if (needs_tracker(drive, i))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Ends other than the good one, and what is told of them: nothing that misses a block is ever published.
 . "$(dirname "$0")/lib.sh"
-each abort abort-killed qemu-lost late damaged raw
+each abort abort-killed qemu-lost late gap damaged bare raw
 
 both_failed() {
     wait_for 60 revived_and ended dest "$arriving" "$1"
@@ -52,11 +52,35 @@ late) # nobody was expecting before the guest ran there: what was written meanwh
     wait_for 30 ended dest "$arriving" aborted
     clean dest
     ;;
-damaged) # a carrier of one bitmap is damaged between the check and the load: that one is dropped
+gap) # trackers come when the guest has written there already: nobody knows what it wrote before
+    begin_move BITFERRY_FAIL_POINT=dest.arming:stop
+    way_copy
+    wait_for 30 stopped dest
+    way_migrate
+    way_complete
+    wait_for 60 is running run_state dest
+    guest_writes dest vda 9
+    kill -CONT "${daemon[dest]}"
+    wait_for 60 ended dest "$arriving" committed
+    wait_for 60 ended source "$leaving" committed
+    equal "dropped TRACKER_LATE" "$(row dest new)" "what is told of the recording bitmap"
+    equal "" "$(bitmap dest vda new)" "the recording bitmap"
+    equal "carried: 1 2 3" "$(row dest old): $(dirty_granules dest vda old)" "the frozen bitmap"
+    nothing_left "$BF_CASE"
+    ;;
+damaged | bare) # a carrier of one bitmap is damaged between the check and the load, or loses its bits: that one is dropped
     begin_move BITFERRY_FAIL_POINT=dest.checked:stop
     wait_for 30 stopped dest
     carrier=$(find "$scratch/carriers/bitferry-$arriving" -name '*.qcow2')
-    truncate -s 0 "$carrier"
+    if [ "$BF_CASE" = damaged ]; then
+        reason=LOAD_REFUSED
+        truncate -s 0 "$carrier"
+    else # as one is that was made without its TRIMs: whole, and clean
+        reason=DIGEST_MISMATCH
+        name=$(qemu-img info --output=json "$carrier" | jq -r '."format-specific".data.bitmaps[].name')
+        qemu-img bitmap --clear "$carrier" "$name"
+        qemu-img check -q "$carrier" || die "it is to be without fault"
+    fi
     kill -CONT "${daemon[dest]}"
     # the next round stops there again
     way_copy
@@ -70,12 +94,12 @@ damaged) # a carrier of one bitmap is damaged between the check and the load: th
     wait_for 60 ended dest "$arriving" committed
     wait_for 60 ended source "$leaving" committed
     equal "" "$(bitmap dest vda old)" "the bitmap of the damaged carrier"
-    equal "dropped LOAD_REFUSED" "$(row dest old)" "what is told of it"
+    equal "dropped $reason" "$(row dest old)" "what is told of it"
     equal "5 9" "$(dirty_granules dest vda new)" "the other one"
     ;;
-raw)
+raw) # and the VM is called otherwise there
     layers=raw
-    begin_move
+    vm=renamed begin_move
     install
     switch_over
     wait_for 60 ended dest "$arriving" committed

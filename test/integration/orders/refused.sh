@@ -38,6 +38,14 @@ wait "$absent" || die "a QEMU that is not there"
 wait "$another" || die "another QEMU"
 ok "a QEMU that is not there, and one of another VM"
 
+# expect_as VM UUID QMP [OPTION...]
+expect_as() {
+    order dest expect --vm "$1" --uuid "$2" --qmp "$3" "${@:4}"
+}
+stranger=$(expect_as ferry "$other" "$scratch/dest.qmp" --disk vda=vda)
+fails_with 1 'UUID' order dest wait "$stranger" --timeout 60
+ok "a VM is expected at the QEMU that has its UUID"
+
 start_move --disk vdz=nothing
 wait_for 30 is failed state source "$leaving"
 fails_with 1 "'nothing'" order source wait "$leaving"
@@ -56,6 +64,12 @@ fails_with 1 "knows no move $leaving" order dest wait "$leaving"
 fails_with 1 "this is bitferry-dest, which takes 'expect'" \
     order dest start --vm ferry --uuid "$id" --qmp "$scratch/source.qmp" --peer host
 ok "a wait has an end, and a VM moves once at a time"
+
+fails_with 11 "under way already, by another request \(move $arriving\)" \
+    expect_as other "$id" "$scratch/source.qmp" --disk vda=vda
+equal "true $arriving" "$(expect_as ferry "$id" "$scratch/dest.qmp" --disk vda=vda --json |
+    jq -r '"\(.existing) \(.id)"')" "the same expectation again"
+ok "a UUID is expected once at a time"
 
 fails_with 0 '^aborted: ' order source abort "$leaving"
 fails_with 0 '^aborted: ' order source abort "$leaving" # again
