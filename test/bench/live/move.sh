@@ -310,12 +310,12 @@ bench_move() {
 
 # answers HOST: what the guest reports, if it runs
 answers() (
-    silence=20
+    silence=10
     guest "$1" report 2>/dev/null
 )
 
 stops() (
-    silence=20
+    silence=10
     guest "$1" stop >/dev/null 2>&1
 )
 
