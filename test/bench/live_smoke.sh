@@ -2,7 +2,7 @@
 # The live bench does not rot: one small round gives every figure.  How large they are is asserted nowhere.
 . "$(dirname "${BASH_SOURCE[0]}")/../integration/lib.sh"
 
-bash "$BF_SOURCE/test/bench/live.sh" --quick --ways none,bitferry,native-postcopy --json >"$scratch/summary.json"
+bash "$BF_SOURCE/test/bench/live.sh" --quick --data 16 --ways none,bitferry,native-postcopy --json >"$scratch/summary.json"
 jq -e '.cases | length == 2' "$scratch/summary.json" >/dev/null || die "not both links"
 jq -e 'all(.cases[]; all(.rows[]; .arrived == 1 and .downtime_ms >= 0 and .pause_ms > 0 and .migration_ms > 0 and
     .mirror_ms > 0 and .total_ms > .mirror_ms))' \
