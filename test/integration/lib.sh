@@ -63,12 +63,17 @@ fails_with() {
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds; dies at the deadline.
+#
+# To look is more work than what is waited for: the longer it takes, the more seldom (a tenth of the time so far).
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1)) begun_us=${EPOCHREALTIME/[.,]/} pause_us pause
     shift
     until "$@" 2>/dev/null; do
         [ "$SECONDS" -lt "$end" ] || die "waited in vain for: $*"
-        sleep 0.02
+        pause_us=$(((${EPOCHREALTIME/[.,]/} - begun_us) / 10))
+        pause_us=$((pause_us < 20000 ? 20000 : pause_us > 250000 ? 250000 : pause_us))
+        printf -v pause '0.%06d' "$pause_us"
+        sleep "$pause"
     done
 }
 
