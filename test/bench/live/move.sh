@@ -322,9 +322,15 @@ stops() (
 # Without KVM, QEMU's look for dirty memory misses a page once in a great while, and while its own way does not
 # come to an end it looks thousands of times a second: the guest that arrives may be broken.
 boot_again() {
+    local host
     say "the guest has not survived $label; another one boots"
-    end_qemu "$to" KILL
-    end_qemu "$from" KILL
+    for host in "$to" "$from"; do
+        if kill -0 "${qemu_pid[$host]}" 2>/dev/null; then
+            end_qemu "$host" KILL
+        else # "Trying to execute code outside RAM or ROM" is the end of QEMU too
+            say "its QEMU has ended by itself: $(tail -n 1 "$scratch/$host.stderr")"
+        fi
+    done
     make_disk "$scratch/$from.qcow2"
     begin_guest "$from" "$scratch/$from.qcow2"
 }
