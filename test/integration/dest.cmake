@@ -12,6 +12,8 @@ foreach(name source_killed source_away bitmaps qemu_ends children terminated
     cancelled held no_room no_digests)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
+set_tests_properties(integration.dest/dest_killed integration.faults/source_killed
+  integration.faults/qemu_ends PROPERTIES COST 30)
 bf_integration_test(faults/hung TIMEOUT 600 UNSANITIZED)
 bf_integration_test(faults/killed_writing TIMEOUT 600 UNSANITIZED)
 

@@ -10,4 +10,4 @@ foreach(part native hooked script guest tool)
 endforeach()
 # These are long, and what they run of ours others run with sanitizers.
 set_tests_properties(integration.hosts_native integration.hosts_guest PROPERTIES
-  LABELS "integration;unsanitized")
+  LABELS "integration;unsanitized" COST 60)
