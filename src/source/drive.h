@@ -377,4 +377,10 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
                                                    const struct bf_live_survey *seen,
                                                    enum bf_temporary_kind kind, uint32_t index);
 
+/** Has a recording bitmap more than its snapshot and what was written since can account for?  Then
+ *  somebody has merged another into it.  (Not every such merge is seen so: handoff/source.h.) False
+ *  where nothing has recorded since. */
+bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_survey *seen,
+                         uint32_t index);
+
 #endif

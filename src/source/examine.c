@@ -150,12 +150,15 @@ static void ask_migration(struct source_drive *drive)
         source_again(drive, source_examine);
 }
 
-/* Nothing is known yet but of those that we took away. */
+/* Nothing is known yet but of those that we took away, and those that have outgrown what we know.
+ */
 static void begin_unseen(struct source_drive *drive)
 {
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
-        drive->drops[i] =
-            drive->offer.bitmaps[i].held_epoch != 0 ? BF_DROP_NONE : BF_DROP_BITMAP_UNSEEN;
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (drive->drops[i] != BF_DROP_BITMAP_CHANGED)
+            drive->drops[i] =
+                drive->offer.bitmaps[i].held_epoch != 0 ? BF_DROP_NONE : BF_DROP_BITMAP_UNSEEN;
+    }
 }
 
 enum bf_drop source_judge(const struct source_drive *drive, uint32_t index,
@@ -179,8 +182,10 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     if (!source_op_ended(drive))
         return;
     begin_unseen(drive);
-    for (uint32_t i = 0; i < nr_measures && !err; i++)
-        drive->drops[i] = (uint8_t)source_judge(drive, i, &measures[i]);
+    for (uint32_t i = 0; i < nr_measures && !err; i++) {
+        if (drive->drops[i] != BF_DROP_BITMAP_CHANGED)
+            drive->drops[i] = (uint8_t)source_judge(drive, i, &measures[i]);
+    }
     if (drive->left)
         look_for_stored_ones(drive);
     else if (any_may_be_stored(drive))
@@ -241,14 +246,24 @@ static void look_only_into_images(struct source_drive *drive)
     look_into_images(drive);
 }
 
+static void note_outgrown(struct source_drive *drive, const struct bf_live_survey *seen)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (source_has_outgrown(drive, seen, i))
+            drive->drops[i] = BF_DROP_BITMAP_CHANGED;
+    }
+}
+
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
 
     if (!source_op_ended(drive))
         return;
-    if (!err)
+    if (!err) {
         source_report_new_bitmaps(drive, seen);
+        note_outgrown(drive, seen);
+    }
     look_at_all(drive);
 }
 

@@ -223,7 +223,8 @@ static bool is_as_offered(const struct source_drive *drive, uint32_t index,
     const struct bf_live_bitmap *found = source_find(drive, seen, of, offer->bitmaps[index].name);
     struct bf_live_measure measure;
 
-    if (!found || found->busy || found->persistent != offer->bitmaps[index].persistent)
+    if (!found || found->busy || found->persistent != offer->bitmaps[index].persistent ||
+        source_has_outgrown(drive, seen, index))
         return false;
     measure = (struct bf_live_measure){
         .found = true,

@@ -1,5 +1,7 @@
 #include "drive.h"
 
+#include "base/math.h"
+
 #include <stdlib.h>
 
 int source_look(struct source_drive *drive, bf_live_survey_fn done)
@@ -39,4 +41,26 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
 
     return source_find(drive, seen, disk,
                        bf_offer_temporary(&drive->offer, drive->wish.epoch, kind, index, name));
+}
+
+static uint64_t nr_dirty_bits(const struct bf_live_bitmap *bitmap)
+{
+    return bitmap->dirty_bytes / bf_max_u64(bitmap->granularity_bytes, 1);
+}
+
+bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_survey *seen,
+                         uint32_t index)
+{
+    const struct bf_handoff_bitmap *state = &drive->offer.states[index];
+    const struct bf_live_bitmap *own =
+        source_find(drive, seen, state->disk, drive->offer.bitmaps[index].name);
+    const struct bf_live_bitmap *snapshot =
+        source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, index);
+    const struct bf_live_bitmap *since =
+        source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, state->disk);
+
+    if (!since)
+        since = source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, state->disk);
+    return state->recording && own && snapshot && since &&
+           nr_dirty_bits(own) > nr_dirty_bits(snapshot) + nr_dirty_bits(since);
 }

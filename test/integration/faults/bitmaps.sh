@@ -63,7 +63,7 @@ before) # an inconsistent one; and one of a name that is ours
     ;;
 between) # the snapshot and the switchover
     begin_pair
-    for name in gone cleared off on changed; do
+    for name in gone cleared off on changed merged; do
         add_bitmap source vda "$name" recording persistent
     done
     guest_writes source vda 20 21
@@ -78,6 +78,7 @@ between) # the snapshot and the switchover
     switch_bitmap off disable
     switch_bitmap on enable
     qmp source block-dirty-bitmap-merge '{"node":"vda","target":"changed","bitmaps":["new"]}'
+    qmp source block-dirty-bitmap-merge '{"node":"vda","target":"merged","bitmaps":["old"]}'
     add_bitmap source vda appeared recording persistent
     guest_writes source vda 6
     switch_over
@@ -89,6 +90,7 @@ between) # the snapshot and the switchover
     dropped off BITMAP_SWITCHED_OFF
     dropped on BITMAP_SWITCHED_ON
     dropped changed BITMAP_CHANGED
+    dropped merged BITMAP_CHANGED
     equal "dropped BITMAP_APPEARED" "$(row source appeared)" "the one that appeared"
     equal "" "$(bitmap dest vda appeared)" "at the destination"
     ;;

@@ -11,7 +11,7 @@
     X(NONE, "carried")                                                                             \
     X(BITMAP_VANISHED, "the bitmap was removed on the source during the move")                     \
     X(BITMAP_CLEARED, "the bitmap was cleared on the source during the move")                      \
-    X(BITMAP_CHANGED, "the frozen bitmap was changed on the source during the move")               \
+    X(BITMAP_CHANGED, "the bitmap was changed on the source during the move")                      \
     X(BITMAP_SWITCHED_ON, "the frozen bitmap was enabled on the source during the move")           \
     X(BITMAP_SWITCHED_OFF, "the recording bitmap was disabled on the source during the move")      \
     X(BITMAP_APPEARED, "the bitmap was created after the move had begun")                          \
