@@ -238,8 +238,9 @@ static bool awaits_word(enum bf_source_state state)
 {
     return state == BF_SOURCE_OFFERING || state == BF_SOURCE_LOADING_FROZEN ||
            state == BF_SOURCE_ARMING || state == BF_SOURCE_LOADING ||
-           state == BF_SOURCE_ARMING_PAUSED || state == BF_SOURCE_LOADING_DELTA ||
-           state == BF_SOURCE_SEALED || state == BF_SOURCE_ABORTING;
+           state == BF_SOURCE_LOADING_CATCH_UP || state == BF_SOURCE_ARMING_PAUSED ||
+           state == BF_SOURCE_LOADING_DELTA || state == BF_SOURCE_SEALED ||
+           state == BF_SOURCE_ABORTING;
 }
 
 /* A destination that knows the move answers the first word on each connection at once. */

@@ -72,7 +72,7 @@ static void fill_bitmaps(struct world *world, const uint8_t drops[BITMAPS])
 static void hear_first(struct world *world, const struct wire_word *word)
 {
     if (word->step == BF_STEP_ABORT)
-        put_on_wire(world, 1, &(struct bf_word){word->epoch, BF_STEP_ABORT, false, NULL},
+        put_on_wire(world, 1, &(struct bf_word){.epoch = word->epoch, .step = BF_STEP_ABORT},
                     world->dest_bitmaps);
     if (word->step != BF_STEP_OFFER || !world->dest_qemu || (is_still(world) && !still_copy(world)))
         return;
@@ -86,7 +86,7 @@ static void hear_first(struct world *world, const struct wire_word *word)
 
 void dest_arrive(struct world *world, const struct wire_word *word)
 {
-    struct bf_word heard = {word->epoch, (enum bf_step)word->step, word->with_delta, word->drops};
+    struct bf_word heard = heard_word(word);
 
     if (world->dest_helper == HELPER_NONE)
         hear_first(world, word);

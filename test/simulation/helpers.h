@@ -40,6 +40,8 @@ bool deliver(struct world *world, unsigned which);
 bool lose(struct world *world, unsigned which);
 bool duplicate(struct world *world, unsigned which);
 
+/** Its drops are the wire's. */
+struct bf_word heard_word(const struct wire_word *word);
 void put_on_wire(struct world *world, unsigned direction, const struct bf_word *word,
                  const struct bf_handoff_bitmap *bitmaps);
 

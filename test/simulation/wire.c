@@ -9,7 +9,8 @@ void put_on_wire(struct world *world, unsigned direction, const struct bf_word *
     struct wire_word new = {.used = 1,
                             .epoch = (uint8_t)word->epoch,
                             .step = (uint8_t)word->step,
-                            .with_delta = word->with_delta};
+                            .with_delta = word->with_delta,
+                            .delta_whole = word->delta_whole};
 
     for (unsigned i = 0; i < BITMAPS; i++)
         new.drops[i] = bitmaps[i].drop;
@@ -23,9 +24,20 @@ void put_on_wire(struct world *world, unsigned direction, const struct bf_word *
     wire[WIRE - 1] = new;
 }
 
+struct bf_word heard_word(const struct wire_word *word)
+{
+    return (struct bf_word){
+        .epoch = word->epoch,
+        .step = (enum bf_step)word->step,
+        .with_delta = word->with_delta,
+        .delta_whole = word->delta_whole,
+        .drops = word->drops,
+    };
+}
+
 static void arrive(struct world *world, unsigned direction, struct wire_word word)
 {
-    struct bf_word heard = {word.epoch, (enum bf_step)word.step, word.with_delta, word.drops};
+    struct bf_word heard = heard_word(&word);
 
     if (direction == 0) {
         dest_arrive(world, &word);

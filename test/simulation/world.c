@@ -405,7 +405,8 @@ static uint64_t mix_source(uint64_t hash, const struct bf_source *source)
             (uint64_t)source->with_delta << 3 | (uint64_t)source->paused << 4 |
             (uint64_t)source->switched << 5 | (uint64_t)source->voided << 6 |
             (uint64_t)source->too_busy << 7 | (uint64_t)source->migrating << 8 |
-            (uint64_t)source->hold_tried << 9 | (uint64_t)source->held << 10,
+            (uint64_t)source->hold_tried << 9 | (uint64_t)source->held << 10 |
+            (uint64_t)source->caught_up << 11,
     };
 
     return mix_bytes(hash, words, sizeof words);
@@ -426,7 +427,8 @@ static uint64_t mix_dest(uint64_t hash, const struct bf_dest *dest)
         dest->tries,
         (uint64_t)dest->asked | (uint64_t)dest->say << 1 | (uint64_t)dest->armed << 2 |
             (uint64_t)dest->deltas << 3 | (uint64_t)dest->with_delta << 4 |
-            (uint64_t)dest->guest_runs << 5 | (uint64_t)dest->published << 6,
+            (uint64_t)dest->guest_runs << 5 | (uint64_t)dest->published << 6 |
+            (uint64_t)dest->delta_whole << 7,
     };
 
     return mix_bytes(hash, words, sizeof words);

@@ -124,6 +124,7 @@ struct wire_word {
     uint8_t epoch;
     uint8_t step;
     uint8_t with_delta;
+    uint8_t delta_whole;
     uint8_t drops[BITMAPS];
 };
 

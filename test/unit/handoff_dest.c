@@ -37,8 +37,8 @@ static void test_words_said_again_change_nothing(void **state)
 
     (void)state;
     load_all(&bench);
-    hear(&bench, 1, BF_STEP_ARM);
-    expect_word(&bench, BF_STEP_RECORDING);
+    hear(&bench, 1, BF_STEP_RECORDING);
+    expect_word(&bench, BF_STEP_ARM);
     expect_nothing(&bench);
     hear(&bench, 0, BF_STEP_ABORT); /* of an older epoch */
     expect_nothing(&bench);

@@ -114,8 +114,8 @@ void load_all(struct bench *bench)
     begin(bench);
     accept_offer(bench);
     load(bench, BF_STEP_FROZEN, BF_ROUND_FROZEN);
-    arm(bench);
     load(bench, BF_STEP_RECORDING, BF_ROUND_RECORDING);
+    arm(bench);
 }
 
 void found_all(struct bench *bench, const uint8_t *found)

@@ -22,7 +22,8 @@ static void test_a_move_goes_step_by_step_to_its_end(void **state)
     assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_NONE);
     go_to_sealed(&bench);
     assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_FROZEN);
-    assert_false(bench.wish.word.with_delta);
+    assert_true(bench.wish.word.with_delta);
+    assert_false(bench.wish.word.delta_whole); /* the tracker has what was written behind it */
     hear(&bench, BF_STEP_SEAL);
     expect_record(&bench, BF_MARK_COMMITTED);
     expect_nothing(&bench); /* nothing is removed before it is durable */
@@ -55,7 +56,7 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_INSTALLED);
     expect_nothing(&bench);
     event(&bench, BF_SOURCE_PAUSED);
-    ask(&bench, BF_STEP_ARM_PAUSED);
+    ask(&bench, BF_STEP_ARM);
     expect_wish(&bench, BF_SOURCE_SERVE);
     assert_int_equal(bench.wish.round, BF_ROUND_DELTA);
     answer(&bench, BF_SOURCE_DONE);
@@ -70,6 +71,22 @@ static void test_freeze_arms_at_the_pause_and_sends_the_delta(void **state)
     answer(&bench, BF_SOURCE_DONE);
     expect_word(&bench, BF_STEP_SEAL);
     assert_true(bench.wish.word.with_delta);
+    assert_true(bench.wish.word.delta_whole);
+}
+
+static void expect_delta_at_the_pause(struct bench *bench)
+{
+    expect_wish(bench, BF_SOURCE_SERVE);
+    assert_int_equal(bench->wish.round, BF_ROUND_DELTA);
+    answer(bench, BF_SOURCE_DONE);
+    ask(bench, BF_STEP_DELTA);
+    expect_wish(bench, BF_SOURCE_INSPECT);
+    answer(bench, BF_SOURCE_INSPECTED);
+    event(bench, BF_SOURCE_SWITCHED);
+    expect_record(bench, BF_MARK_SEALED);
+    answer(bench, BF_SOURCE_DONE);
+    expect_word(bench, BF_STEP_SEAL);
+    assert_true(bench->wish.word.delta_whole);
 }
 
 /* One disk that the destination finds to be shared, and the mirrors are not waited for any more. */
@@ -86,9 +103,10 @@ static void test_the_destination_may_make_it_a_freeze(void **state)
     do_wish(&bench, BF_SOURCE_SNAPSHOT);
     do_wish(&bench, BF_SOURCE_SERVE);
     ask(&bench, BF_STEP_FROZEN);
-    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
-    assert_int_equal(bench.wish.round, BF_ROUND_RECORDING);
-    assert_true(bench.wish.with_delta);
+    do_wish(&bench, BF_SOURCE_SNAPSHOT);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_RECORDING);
+    assert_int_equal(bench.source.state, BF_SOURCE_INSTALLED);
 }
 
 /* Nobody writes: whatever a bitmap is to become, it travels as one that does not record, without
@@ -117,7 +135,8 @@ static void test_a_machine_that_is_shut_off_has_only_frozen_bitmaps(void **state
     expect_word(&bench, BF_STEP_SEAL);
 }
 
-static void test_a_guest_that_is_too_busy_gets_a_delta(void **state)
+/* It has all up to the pause then. */
+static void test_a_delta_that_must_not_end_early_goes_on_until_the_pause(void **state)
 {
     struct bench bench;
 
@@ -125,8 +144,25 @@ static void test_a_guest_that_is_too_busy_gets_a_delta(void **state)
     begin(&bench, BF_HANDOFF_TRACKER);
     go_to_drain(&bench);
     event(&bench, BF_SOURCE_TOO_BUSY);
-    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
-    assert_true(bench.wish.with_delta);
+    assert_int_equal(bf_source_milestone(&bench.source), BF_SOURCE_REACHED_INSTALLED);
+    expect_nothing(&bench);
+    event(&bench, BF_SOURCE_PAUSED);
+    expect_delta_at_the_pause(&bench);
+}
+
+/* Paused already: what it has then is all there is. */
+static void test_a_delta_is_whole_where_the_guest_is_paused_before_it_ends(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_drain(&bench);
+    event(&bench, BF_SOURCE_PAUSED);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_VOID, .disk = 0});
+    expect_delta_at_the_pause(&bench);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        assert_int_equal(bench.bitmaps[i].drop, BF_DROP_NONE);
 }
 
 /* --- when things go otherwise --------------------------------------------------------------------
@@ -170,8 +206,7 @@ static void test_a_snapshot_in_doubt_is_not_taken_again_when_it_is_there(void **
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_to_drain(&bench);
-    drain(&bench);
+    go_through_frozen(&bench);
     expect_wish(&bench, BF_SOURCE_SNAPSHOT);
     answer(&bench, BF_SOURCE_UNKNOWN);
     expect_wish(&bench, BF_SOURCE_INSPECT);
@@ -188,8 +223,7 @@ static void test_a_refused_snapshot_goes_without_the_bitmaps_to_blame(void **sta
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_to_drain(&bench);
-    drain(&bench);
+    go_through_frozen(&bench);
     expect_wish(&bench, BF_SOURCE_SNAPSHOT);
     answer(&bench, BF_SOURCE_REFUSED);
     expect_wish(&bench, BF_SOURCE_INSPECT);
@@ -206,8 +240,7 @@ static void test_a_snapshot_that_is_always_refused_is_given_up(void **state)
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_to_drain(&bench);
-    drain(&bench);
+    go_through_frozen(&bench);
     for (unsigned i = 0; i < 3; i++) {
         expect_wish(&bench, BF_SOURCE_SNAPSHOT);
         answer(&bench, BF_SOURCE_REFUSED);
@@ -225,10 +258,61 @@ static void test_a_switch_before_the_snapshot_is_too_early(void **state)
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_through_frozen(&bench);
+    go_to_offer(&bench);
+    ask(&bench, BF_STEP_OFFER);
+    do_wish(&bench, BF_SOURCE_SNAPSHOT);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    expect_word(&bench, BF_STEP_FROZEN);
+    event(&bench, BF_SOURCE_SWITCHED);
+    hear(&bench, BF_STEP_FROZEN);
+    assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
+    assert_int_equal(bench.bitmaps[1].drop, BF_DROP_SWITCHED_EARLY);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+}
+
+static void test_a_switch_before_the_trackers_is_too_early(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_loaded(&bench);
     event(&bench, BF_SOURCE_SWITCHED);
     assert_int_equal(bench.bitmaps[0].drop, BF_DROP_NONE);
     assert_int_equal(bench.bitmaps[1].drop, BF_DROP_SWITCHED_EARLY);
+    expect_wish(&bench, BF_SOURCE_INSPECT);
+}
+
+/* Nothing relied on it yet. */
+static void test_a_mirror_that_breaks_before_the_trackers_is_waited_for_again(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_loaded(&bench);
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_READY, .disk = 1});
+    feed(&bench, (struct bf_source_fact){.kind = BF_SOURCE_MIRROR_VOID, .disk = 1});
+    ready(&bench);
+    ask(&bench, BF_STEP_ARM);
+    assert_int_equal(bench.source.epoch, 1);
+}
+
+static void test_where_no_tracker_came_in_time_no_delta_is_read(void **state)
+{
+    static const uint8_t drops[BITMAPS] = {0, BF_DROP_TRACKER_LATE, BF_DROP_TRACKER_LATE};
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_loaded(&bench);
+    ready(&bench);
+    expect_word(&bench, BF_STEP_ARM);
+    feed(&bench,
+         (struct bf_source_fact){.kind = BF_SOURCE_HEARD,
+                                 .word = {.epoch = 1, .step = BF_STEP_ARM, .drops = drops}});
+    assert_int_equal(bench.source.state, BF_SOURCE_INSTALLED);
+    event(&bench, BF_SOURCE_PAUSED);
     expect_wish(&bench, BF_SOURCE_INSPECT);
 }
 
@@ -252,8 +336,7 @@ static void test_an_abort_waits_for_the_transaction(void **state)
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_to_drain(&bench);
-    drain(&bench);
+    go_through_frozen(&bench);
     expect_wish(&bench, BF_SOURCE_SNAPSHOT);
     event(&bench, BF_SOURCE_ABORT);
     expect_nothing(&bench);
@@ -735,13 +818,17 @@ int main(void)
         cmocka_unit_test(test_freeze_arms_at_the_pause_and_sends_the_delta),
         cmocka_unit_test(test_the_destination_may_make_it_a_freeze),
         cmocka_unit_test(test_a_machine_that_is_shut_off_has_only_frozen_bitmaps),
-        cmocka_unit_test(test_a_guest_that_is_too_busy_gets_a_delta),
+        cmocka_unit_test(test_a_delta_that_must_not_end_early_goes_on_until_the_pause),
+        cmocka_unit_test(test_a_delta_is_whole_where_the_guest_is_paused_before_it_ends),
         cmocka_unit_test(test_a_broken_mirror_begins_the_next_epoch),
         cmocka_unit_test(test_a_mirror_that_breaks_at_the_pause_costs_the_recording_bitmaps),
         cmocka_unit_test(test_a_snapshot_in_doubt_is_not_taken_again_when_it_is_there),
         cmocka_unit_test(test_a_refused_snapshot_goes_without_the_bitmaps_to_blame),
         cmocka_unit_test(test_a_snapshot_that_is_always_refused_is_given_up),
         cmocka_unit_test(test_a_switch_before_the_snapshot_is_too_early),
+        cmocka_unit_test(test_a_switch_before_the_trackers_is_too_early),
+        cmocka_unit_test(test_a_mirror_that_breaks_before_the_trackers_is_waited_for_again),
+        cmocka_unit_test(test_where_no_tracker_came_in_time_no_delta_is_read),
         cmocka_unit_test(test_an_abort_waits_for_the_transaction),
         cmocka_unit_test(test_a_guest_that_stays_ends_even_a_sealed_move),
         cmocka_unit_test(test_a_guest_that_stays_keeps_its_bitmaps_until_they_are_being_removed),

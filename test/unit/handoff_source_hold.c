@@ -95,9 +95,8 @@ static void test_nothing_is_held_of_a_guest_that_is_paused(void **state)
     go_to_drain(&bench);
     event(&bench, BF_SOURCE_MIGRATING);
     event(&bench, BF_SOURCE_PAUSED);
-    do_wish(&bench, BF_SOURCE_SNAPSHOT);
     do_wish(&bench, BF_SOURCE_SERVE);
-    ask(&bench, BF_STEP_RECORDING);
+    ask(&bench, BF_STEP_DELTA);
     expect_wish(&bench, BF_SOURCE_INSPECT);
 }
 
@@ -168,12 +167,14 @@ static void test_a_new_epoch_holds_anew(void **state)
     do_wish(&bench, BF_SOURCE_SNAPSHOT);
     do_wish(&bench, BF_SOURCE_SERVE);
     ask(&bench, BF_STEP_FROZEN);
-    ask(&bench, BF_STEP_ARM);
-    expect_wish(&bench, BF_SOURCE_WATCH_DRAIN);
-    drain(&bench);
     do_wish(&bench, BF_SOURCE_SNAPSHOT);
     do_wish(&bench, BF_SOURCE_SERVE);
     ask(&bench, BF_STEP_RECORDING);
+    ask(&bench, BF_STEP_ARM);
+    expect_wish(&bench, BF_SOURCE_WATCH_DRAIN);
+    drain(&bench);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_DELTA);
     expect_wish(&bench, BF_SOURCE_HOLD);
 }
 

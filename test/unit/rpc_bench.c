@@ -205,8 +205,8 @@ uint8_t *bench_hello(struct bench *bench, size_t *ret_bytes)
     Bitferry__Hello hello = BITFERRY__HELLO__INIT;
     uint8_t *frame = NULL;
 
-    hello.version_min = settings->version_min ? settings->version_min : 1;
-    hello.version_max = settings->version_max ? settings->version_max : 1;
+    hello.version_min = settings->version_min ? settings->version_min : BF_RPC_VERSION_MIN;
+    hello.version_max = settings->version_max ? settings->version_max : BF_RPC_VERSION_MAX;
     hello.program = (char *)(uintptr_t)settings->program;
     hello.boot_id = (ProtobufCBinaryData){BF_RPC_ID_BYTES, move_id};
     hello.role = settings->role;

@@ -24,7 +24,6 @@ static void each_side_says_its_own_words(void **state)
         STEP_ROW(as_arm, ARM, true, true),
         STEP_ROW(as_exports, RECORDING, true, false),
         STEP_ROW(as_results, RECORDING, false, true),
-        STEP_ROW(as_arm, ARM_PAUSED, true, true),
         STEP_ROW(as_deltas, DELTA, true, false),
         STEP_ROW(as_results, DELTA, false, true),
         STEP_ROW(as_seal, SEAL, true, false),

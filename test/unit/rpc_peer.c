@@ -20,7 +20,7 @@ static void peers_greet_and_know_each_other(void **state)
 
     bench_open(bench);
     greeting = bf_rpc_peer_greeting(bench->server.peer);
-    assert_int_equal(greeting->version, 1);
+    assert_int_equal(greeting->version, BF_RPC_VERSION_MAX);
     assert_int_equal(greeting->role, BITFERRY__ROLE__ROLE_SOURCE);
     assert_string_equal(greeting->program, "bitferry-source 9");
     assert_int_equal(greeting->boot_id[0], 's');
@@ -144,6 +144,7 @@ static void no_common_version_is_said_on_both_sides(void **state)
 
     bench->server_settings.version_min = 6;
     bench->server_settings.version_max = 7;
+    bench->client_settings.version_min = 1;
     bench->client_settings.version_max = 5;
     bench_listen(bench);
     bench_connect(bench, "127.0.0.1", BENCH_DEADLINE_MS);

@@ -347,6 +347,7 @@ int bf_said_new(const struct bf_saying *saying, struct bf_said **ret_said, struc
         said->envelope.word = &said->word;
         said->word.step = (Bitferry__Step)saying->word.step;
         said->word.with_delta = saying->word.with_delta;
+        said->word.delta_whole = saying->word.delta_whole;
     }
     if (!said || !put_drops(said, saying->offer) || !put_payload(said, saying)) {
         if (said)
@@ -394,6 +395,7 @@ int bf_word_from_envelope(const Bitferry__Envelope *envelope, uint32_t nr_bitmap
         .epoch = envelope->epoch,
         .step = (enum bf_step)word->step,
         .with_delta = word->with_delta,
+        .delta_whole = word->delta_whole,
         .drops = word->drops.len > 0 ? word->drops.data : NULL,
     };
     return 0;

@@ -170,7 +170,7 @@ bool bf_dest_next(struct bf_dest *dest, struct bf_dest_wish *ret_wish)
         *ret_wish = (struct bf_dest_wish){
             .kind = BF_DEST_SAY,
             .epoch = dest->epoch,
-            .word = {dest->epoch, dest->step, false, NULL},
+            .word = {.epoch = dest->epoch, .step = dest->step},
         };
         return true;
     }

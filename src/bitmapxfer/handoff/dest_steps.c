@@ -94,6 +94,7 @@ void bf_dest_start_step(struct bf_dest *dest, const struct bf_word *word)
     dest->tries = 0;
     if (word->step == BF_STEP_SEAL) {
         dest->with_delta = word->with_delta;
+        dest->delta_whole = word->delta_whole;
         bf_dest_set_state(dest, BF_DEST_AWAITING_GUEST);
     } else if (round != BF_ROUND_NONE && bf_dest_wants_any(dest, round)) {
         bf_dest_set_state(dest, BF_DEST_PULLING);

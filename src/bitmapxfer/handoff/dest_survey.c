@@ -89,9 +89,9 @@ static bool is_changed(const struct bf_handoff_bitmap *bitmap)
 }
 
 /* What QEMU has brought, and nothing is missing in, is better than anything of ours, whatever
- * became of that.  One that may be older than the move must prove more: that it has the delta too,
- * of a bitmap that was looked at until the end.  What came with the move, but cannot be judged, is
- * left to its owner. */
+ * became of that.  One that may be older than the move must prove more: that it has all up to the
+ * pause too, of a bitmap that was looked at until the end.  What came with the move, but cannot be
+ * judged, is left to its owner. */
 static enum bf_drop judge_native(const struct bf_dest *dest, const struct bf_dest_fact *fact,
                                  uint32_t index, bool examined)
 {
@@ -99,8 +99,10 @@ static enum bf_drop judge_native(const struct bf_dest *dest, const struct bf_des
     bool fresh = found(fact, index, BF_FOUND_FRESH);
     bool loaded = found(fact, index, BF_FOUND_SNAPSHOT);
     bool changed = is_changed(bitmap);
-    bool complete = fresh || (examined && bitmap->drop == BF_DROP_NONE &&
-                              (!bitmap->recording || found(fact, index, BF_FOUND_DELTA)));
+    bool complete =
+        fresh ||
+        (examined && bitmap->drop == BF_DROP_NONE &&
+         (!bitmap->recording || (dest->delta_whole && found(fact, index, BF_FOUND_DELTA))));
 
     if (loaded && complete && found(fact, index, BF_FOUND_NATIVE) &&
         (!changed || bitmap->drop == BF_DROP_BITMAP_UNSEEN))

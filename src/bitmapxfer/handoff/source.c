@@ -72,9 +72,12 @@ bool bf_source_next(struct bf_source *source, struct bf_source_wish *ret_wish)
         *ret_wish = (struct bf_source_wish){
             .kind = BF_SOURCE_SAY,
             .epoch = source->epoch,
-            .word = {source->epoch, source->step,
-                     source->with_delta && source->step == BF_STEP_SEAL, NULL},
+            .word = {.epoch = source->epoch, .step = source->step},
         };
+        if (source->step == BF_STEP_SEAL) {
+            ret_wish->word.with_delta = source->with_delta;
+            ret_wish->word.delta_whole = source->with_delta && !source->caught_up;
+        }
         return true;
     }
     if (source->asked || row->wish == BF_SOURCE_SAY)
@@ -151,6 +154,7 @@ int bf_source_resume(struct bf_source *source, enum bf_handoff_kind kind,
         return r;
     source->epoch = record->epoch;
     source->with_delta = record->with_delta;
+    source->caught_up = true; /* for all that is known */
     source->outcome = record->mark == BF_MARK_COMMITTED ? BF_OUTCOME_COMMITTED : record->outcome;
     source->reason = record->reason;
     source->resumed_from = record->mark;

@@ -41,13 +41,14 @@ static void give_up_sealed(struct bf_source *source)
 }
 
 /* A mirror broke on which the trackers' argument relies.  With the guest still running all begins
- * anew; once it is paused only a delta can replace what the tracker may have missed. */
+ * anew; once it is paused only a delta that ends no sooner can replace what the tracker may have
+ * missed. */
 static void begin_anew(struct bf_source *source)
 {
     source->voided = false;
     if (!source->paused && !source->switched)
         bf_source_begin_epoch(source);
-    else if (!source->with_delta)
+    else if (source->caught_up)
         bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_MIRROR_FAILED);
 }
 
@@ -89,6 +90,9 @@ static void after_word(struct bf_source *source)
         bf_source_set_state(source, BF_SOURCE_DRAINING);
         break;
     case BF_SOURCE_LOADING:
+        bf_source_go_tracker(source);
+        break;
+    case BF_SOURCE_LOADING_CATCH_UP:
         bf_source_set_state(source, BF_SOURCE_INSTALLED);
         break;
     case BF_SOURCE_ARMING_PAUSED:

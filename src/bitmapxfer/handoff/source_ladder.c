@@ -55,6 +55,7 @@ void bf_source_begin_epoch(struct bf_source *source)
     source->voided = false;
     source->too_busy = false;
     source->with_delta = false;
+    source->caught_up = false;
     source->hold_tried = false;
     source->held = false;
     for (uint32_t i = 0; i < source->nr_disks; i++)
@@ -67,14 +68,15 @@ void bf_source_go_recording(struct bf_source *source)
 {
     if (source->switched)
         bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_SWITCHED_EARLY);
-    if (!bf_source_has(source, BF_ROUND_RECORDING)) {
-        bf_source_set_state(source, BF_SOURCE_INSTALLED);
-    } else if (source->kind == BF_HANDOFF_FREEZE) {
-        source->with_delta = true;
-        bf_source_set_state(source, BF_SOURCE_SNAPPING);
-    } else {
-        bf_source_set_state(source, BF_SOURCE_AWAITING_READY);
-    }
+    source->with_delta = bf_source_has(source, BF_ROUND_RECORDING);
+    bf_source_set_state(source, source->with_delta ? BF_SOURCE_SNAPPING : BF_SOURCE_INSTALLED);
+}
+
+void bf_source_go_tracker(struct bf_source *source)
+{
+    bool tracked = source->kind == BF_HANDOFF_TRACKER && bf_source_has(source, BF_ROUND_RECORDING);
+
+    bf_source_set_state(source, tracked ? BF_SOURCE_AWAITING_READY : BF_SOURCE_INSTALLED);
 }
 
 /* Snapshots and deltas only prove what QEMU brings.  Of frozen bitmaps the digest does. */
@@ -100,7 +102,7 @@ void bf_source_go_frozen(struct bf_source *source)
 
 void bf_source_go_delta(struct bf_source *source)
 {
-    if (source->with_delta && bf_source_has(source, BF_ROUND_RECORDING))
+    if (source->with_delta && !source->caught_up && bf_source_has(source, BF_ROUND_RECORDING))
         bf_source_set_state(source, BF_SOURCE_SERVING_DELTA);
     else
         bf_source_go_stopped(source);
@@ -181,27 +183,34 @@ static void proceed_installed(struct bf_source *source)
     }
 }
 
-/* Leave a state that waits for an event, if it has come. */
-static void proceed_before_snapshot(struct bf_source *source)
+static void proceed_awaiting_ready(struct bf_source *source)
 {
-    if (source->switched) {
-        bf_source_go_recording(source); /* which drops them: too late for a snapshot */
-    } else if (source->state == BF_SOURCE_AWAITING_READY) {
-        if (all_ready(source))
-            bf_source_set_state(source, BF_SOURCE_ARMING);
-    } else if (source->paused || all_drained(source)) {
-        bf_source_set_state(source,
-                            BF_SOURCE_SNAPPING); /* paused: no write can follow the snapshot */
-    } else if (source->too_busy) {
-        source->with_delta = true;
-        bf_source_set_state(source, BF_SOURCE_SNAPPING);
+    if (source->switched) { /* where the guest runs now, nothing has recorded yet */
+        bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_SWITCHED_EARLY);
+        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+    } else if (all_ready(source)) {
+        bf_source_set_state(source, BF_SOURCE_ARMING);
+    }
+}
+
+/* In the pause the deltas can be had whole, and are asked for on the way from INSTALLED. */
+static void proceed_draining(struct bf_source *source)
+{
+    if (source->paused || source->switched || source->too_busy ||
+        !bf_source_has(source, BF_ROUND_RECORDING)) {
+        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+    } else if (all_drained(source)) {
+        source->caught_up = true;
+        bf_source_set_state(source, BF_SOURCE_CATCHING_UP);
     }
 }
 
 void bf_source_proceed(struct bf_source *source)
 {
-    if (source->state == BF_SOURCE_AWAITING_READY || source->state == BF_SOURCE_DRAINING)
-        proceed_before_snapshot(source);
+    if (source->state == BF_SOURCE_AWAITING_READY)
+        proceed_awaiting_ready(source);
+    if (source->state == BF_SOURCE_DRAINING)
+        proceed_draining(source);
     if (source->state == BF_SOURCE_INSTALLED)
         proceed_installed(source);
     if (source->state == BF_SOURCE_STOPPED && source->switched)

@@ -13,6 +13,7 @@ void bf_source_begin_epoch(struct bf_source *source);
 /** Go to the first stage from here on that has work. */
 void bf_source_go_frozen(struct bf_source *source);
 void bf_source_go_recording(struct bf_source *source);
+void bf_source_go_tracker(struct bf_source *source);
 void bf_source_go_delta(struct bf_source *source);
 void bf_source_go_stopped(struct bf_source *source);
 

@@ -11,30 +11,19 @@ static const struct {
     const char *name;
     bool from_dest;
     Bitferry__Word__PayloadCase of_source, of_dest;
-} steps[] =
-    {
-#define STEP(name) [BITFERRY__STEP__STEP_##name] = {#name
-        STEP(OFFER), true, PAYLOAD(OFFER), PAYLOAD(PLACEMENT)},
-  STEP(FROZEN), true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)
-}
-, STEP(ARM), true, NO_PAYLOAD, NO_PAYLOAD
-}
-, STEP(RECORDING), true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)
-}
-, STEP(ARM_PAUSED), true, NO_PAYLOAD, NO_PAYLOAD
-}
-, STEP(DELTA), true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)
-}
-, STEP(SEAL), true, NO_PAYLOAD, PAYLOAD(RESULTS)
-}
-, STEP(RETIRED), false, NO_PAYLOAD, NO_PAYLOAD
-}
-, STEP(ABORT), true, PAYLOAD(REASON), PAYLOAD(REASON)
-}
-,
+} steps[] = {
+#define STEP(name, from_dest, of_source, of_dest)                                                  \
+    [BITFERRY__STEP__STEP_##name] = {#name, from_dest, of_source, of_dest}
+    STEP(OFFER, true, PAYLOAD(OFFER), PAYLOAD(PLACEMENT)),
+    STEP(FROZEN, true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)),
+    STEP(RECORDING, true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)),
+    STEP(ARM, true, NO_PAYLOAD, NO_PAYLOAD),
+    STEP(DELTA, true, PAYLOAD(EXPORTS), PAYLOAD(RESULTS)),
+    STEP(SEAL, true, NO_PAYLOAD, PAYLOAD(RESULTS)),
+    STEP(RETIRED, false, NO_PAYLOAD, NO_PAYLOAD),
+    STEP(ABORT, true, PAYLOAD(REASON), PAYLOAD(REASON)),
 #undef STEP
-}
-;
+};
 
 static bool is_step(Bitferry__Step step)
 {
@@ -47,7 +36,8 @@ static bool may_say(const Bitferry__Word *word, Bitferry__Role sender)
     bool as_dest = steps[word->step].from_dest && !word->with_delta &&
                    word->payload_case == steps[word->step].of_dest;
 
-    if (word->with_delta && word->step != BITFERRY__STEP__STEP_SEAL)
+    if ((word->with_delta && word->step != BITFERRY__STEP__STEP_SEAL) ||
+        (word->delta_whole && !word->with_delta))
         return false;
     return (as_source && sender != BITFERRY__ROLE__ROLE_DEST) ||
            (as_dest && sender != BITFERRY__ROLE__ROLE_SOURCE);

@@ -212,6 +212,7 @@ struct bf_dest {
     bool armed;      /* the trackers record, since before the guest ran */
     bool deltas;     /* loaded */
     bool with_delta; /* as SEAL says */
+    bool delta_whole;
     bool guest_runs;
     bool published; /* a commit may have been sent */
     /* optional: told of each change of state, for the log */

@@ -4,13 +4,16 @@
  *       ^                       | frozen bitmaps                              | none
  *       |        SNAPPING_FROZEN -> SERVING_FROZEN -> LOADING_FROZEN ---------+
  *       |                                                                     v
- *       |          TRACKER: AWAITING_READY -> ARMING (t0) -> DRAINING -+      |
- *       |          FREEZE: -----------------------------------------   v      v
- *       |          NATIVE, if it records: -------------------   v      v
- *       |                            SNAPPING (t1) -> SERVING -> LOADING -> INSTALLED <-> HOLDING
- *       | mirror broke since t0: next epoch                                   | guest (migrating)
- *       +--------------------------------------------------------+            | paused
- *                                                                             v or gone
+ *       |                                   SNAPPING (t1) -> SERVING -> LOADING
+ *       |                                                                     |
+ *       |  +---------------------------- TRACKER -----------------------------+ FREEZE, NATIVE
+ *       |  v                                                                  |
+ *       |  AWAITING_READY -> ARMING (t0) -> DRAINING -> CATCHING_UP (t2)      |
+ *       |                                      |             v                v
+ *       |                  paused, or too busy |    LOADING_CATCH_UP -> INSTALLED <-> HOLDING
+ *       |                                      +------------------------->    | guest (migrating)
+ *       | mirror broke since t0: next epoch                                   | paused
+ *       +--------------------------------------------------------+            v or gone
  *       STOPPED <- EXAMINING <- LOADING_DELTA <- SERVING_DELTA <- ARMING_PAUSED (FREEZE)
  *          | guest gone            (a stage without work is passed)
  *          v
@@ -23,9 +26,12 @@
  * ABANDONING; an answer in doubt:  SNAPPING_FROZEN -> DOUBTING_FROZEN, SNAPPING -> DOUBTING, and
  * back or on.
  *
- * What must hold, and where it is made sure: the snapshot (t1) is only taken when the destination
- * has said that its trackers record (t0), and when each mirror was seen with nothing left to copy
- * after that (or the guest is paused) - or with deltas begun in the snapshot's own transaction.
+ * What must hold, and where it is made sure: snapshots travel while the mirrors still copy, so
+ * that next to nothing is left to be done when they are ready.  With each snapshot (t1) a delta is
+ * begun that misses no write behind it.  The deltas only end (t2) when the destination has said
+ * that its trackers record (t0), and when each mirror was seen with nothing left to copy after that
+ * - or when the guest is paused.  So a bitmap is its snapshot, its disk's delta up to t2, and what
+ * the tracker has seen from t0 on.
  * In NATIVE, where all this only proves what QEMU brings, what fails is left out: the way goes on
  * at INSTALLED, or at STOPPED, and nothing is dropped for it. SEAL is only said when the guest has
  * left and nothing voided this.  The source's copies are only touched when the destination has said
@@ -52,8 +58,8 @@
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet
  * mirrored, the clear, a zero: never sent).  A clear is noticed by a count that fell; one that is
- * followed by as many writes is not.  Deltas have no such hole: with those QEMUs feed TOO_BUSY as
- * soon as the state is DRAINING.
+ * followed by as many writes is not.  Deltas that end in the pause have no such hole: with those
+ * QEMUs feed TOO_BUSY as soon as the state is DRAINING.
  *
  * Pure: no fd, clock or memory of its own.  A driver pumps it:
  *
@@ -77,13 +83,15 @@
     X(DOUBTING_FROZEN)                                                                             \
     X(SERVING_FROZEN)                                                                              \
     X(LOADING_FROZEN)                                                                              \
-    X(AWAITING_READY)                                                                              \
-    X(ARMING)                                                                                      \
-    X(DRAINING)                                                                                    \
     X(SNAPPING)                                                                                    \
     X(DOUBTING)                                                                                    \
     X(SERVING)                                                                                     \
     X(LOADING)                                                                                     \
+    X(AWAITING_READY)                                                                              \
+    X(ARMING)                                                                                      \
+    X(DRAINING)                                                                                    \
+    X(CATCHING_UP)                                                                                 \
+    X(LOADING_CATCH_UP)                                                                            \
     X(INSTALLED)                                                                                   \
     X(HOLDING)                                                                                     \
     X(ARMING_PAUSED)                                                                               \
@@ -135,7 +143,7 @@ enum bf_source_fact_kind {
                        SWITCHED */
     BF_SOURCE_QEMU_GONE, /* the QMP socket is dead and the process with it.  After SWITCHED nothing
                             is lost with it: what needs it is REFUSED, the images tell the rest */
-    BF_SOURCE_TOO_BUSY,  /* the deadline for DRAINING has passed: go on with deltas */
+    BF_SOURCE_TOO_BUSY,  /* DRAINING is not to be waited for: the deltas go on until the pause */
     BF_SOURCE_ABORT,     /* the operator gives up */
     BF_SOURCE_DEADLINE,  /* the destination has not answered a word for too long */
 
@@ -244,7 +252,8 @@ struct bf_source_disk {
  *  INSTALLED. */
 enum bf_source_milestone {
     BF_SOURCE_REACHED_NONE,
-    BF_SOURCE_REACHED_INSTALLED, /* all snapshots are in QEMU at the destination */
+    BF_SOURCE_REACHED_INSTALLED, /* all that need not wait for the pause is in QEMU at the
+                                    destination */
     BF_SOURCE_REACHED_FROZEN,    /* the deltas too: the guest may be started at the destination */
     BF_SOURCE_REACHED_COMMITTED, /* published and read back at the destination */
     BF_SOURCE_REACHED_ENDED,     /* see @outcome */
@@ -271,6 +280,7 @@ struct bf_source {
     bool asked; /* the state's wish is out */
     bool say;   /* the word is to be said */
     bool with_delta;
+    bool caught_up; /* the deltas ended at t2, while the guest still ran */
     bool paused;
     bool switched;
     bool migrating;

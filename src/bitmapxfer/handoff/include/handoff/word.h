@@ -6,17 +6,21 @@
  * what was obeyed changes nothing.  So loss, duplicates, delay and reordering need no more care
  * than this order:
  *
- *     step        the source asks                          the destination answers when
- *     OFFER       here are the bitmaps of the move         temporaries of older epochs are gone,
- * and each bitmap has a place (or is dropped) FROZEN      fetch the frozen bitmaps' snapshots they
- * are checked and loaded ARM         all mirrors are ready: add the trackers  they record (t0)
- *     RECORDING   fetch the recording bitmaps' snapshots   they are checked and loaded
- *     ARM_PAUSED  the guest is paused: add the trackers    they record (freeze hand-over)
- *     DELTA       fetch the deltas, one per disk           they are checked and loaded
- *     SEAL        the guest has left, all went well;       the guest runs at the destination, and
- * all what is not dropped may be published     that is not dropped is published RETIRED     my
- * copies are gone                       (no answer) ABORT       the source keeps its bitmaps
- * nothing of the move is left here
+ *     step        the source asks                      the destination answers when
+ *
+ *     OFFER       here are the bitmaps of the move     temporaries of older epochs are gone, and
+ *                                                      each bitmap has a place (or is dropped)
+ *     FROZEN      fetch the frozen bitmaps' snapshots  they are checked and loaded
+ *     RECORDING   fetch the recording bitmaps'         they are checked and loaded
+ *                 snapshots
+ *     ARM         all mirrors are ready, or the guest  they record (t0)
+ *                 is paused: add the trackers
+ *     DELTA       fetch the deltas, one per disk       they are checked and loaded
+ *     SEAL        the guest has left, all went well:   the guest runs at the destination, and all
+ *                 what is not dropped may be           that is not dropped is published
+ *                 published
+ *     RETIRED     my copies are gone                   (no answer)
+ *     ABORT       the source keeps its bitmaps         nothing of the move is left here
  *
  * Steps without work are left out.  ABORT may be said by either side at any time before the end.
  *
@@ -42,9 +46,8 @@ enum {
     X(NONE)                                                                                        \
     X(OFFER)                                                                                       \
     X(FROZEN)                                                                                      \
-    X(ARM)                                                                                         \
     X(RECORDING)                                                                                   \
-    X(ARM_PAUSED)                                                                                  \
+    X(ARM)                                                                                         \
     X(DELTA)                                                                                       \
     X(SEAL)                                                                                        \
     X(RETIRED)                                                                                     \
@@ -98,7 +101,8 @@ struct bf_handoff_bitmap {
 struct bf_word {
     uint32_t epoch;
     enum bf_step step;
-    bool with_delta; /* SEAL: the tracker alone is not enough, the deltas are needed */
+    bool with_delta;  /* SEAL: the tracker alone is not enough, the deltas are needed */
+    bool delta_whole; /* SEAL: and they have all that was written until the guest was paused */
     const uint8_t *drops;
 };
 

@@ -27,8 +27,8 @@
 #include <uv.h>
 
 enum {
-    BF_RPC_VERSION_MIN = 1,
-    BF_RPC_VERSION_MAX = 1,
+    BF_RPC_VERSION_MIN = 2,
+    BF_RPC_VERSION_MAX = 2,
 };
 
 /** 0 in a number: the default. */
