@@ -123,6 +123,7 @@ static void add_trackers(struct world *world)
             continue;
         world->tracker[i] =
             (struct qemu_bitmap){.there = 1, .recording = 1, .epoch = (uint8_t)world->dest.epoch};
+        world->mirror[i].unseen = 0;
     }
 }
 
@@ -140,8 +141,7 @@ static void arm(struct world *world)
 {
     world->dest_action.late =
         world->guest == AT_DEST && world->settings.breakage != BREAK_GAP_UNNOTICED;
-    if (world->settings.breakage != BREAK_TRACKER_AFTER_SNAPSHOT)
-        add_trackers(world);
+    add_trackers(world);
 }
 
 static bool can_pull(const struct world *world)
@@ -167,8 +167,6 @@ static void load(struct world *world)
 {
     unsigned round = world->dest_action.round;
 
-    if (world->settings.breakage == BREAK_TRACKER_AFTER_SNAPSHOT && round == BF_ROUND_RECORDING)
-        add_trackers(world);
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         unsigned disk = world->settings.disk[i];
 
@@ -202,13 +200,12 @@ static bool commit_possible(const struct world *world)
         if (!is_left(world, i))
             continue;
         if (world->final[i].there && !world->final[i].stale)
-            return world->settings.breakage == BREAK_SECOND_ADD_IN_DOUBT;
+            return world->settings.breakage == BREAK_SECOND_COMMIT_IN_DOUBT;
         if (world->final[i].there && world->settings.breakage != BREAK_STALE_LEFT)
             return false;
         if (!ours(world, &world->loaded[i]))
-            return world->settings.breakage == BREAK_SECOND_ADD_IN_DOUBT;
-        if (world->settings.recording[i] && !ours(world, &world->tracker[disk]) &&
-            world->settings.breakage != BREAK_TRACKER_AFTER_SNAPSHOT)
+            return world->settings.breakage == BREAK_SECOND_COMMIT_IN_DOUBT;
+        if (world->settings.recording[i] && !ours(world, &world->tracker[disk]))
             return false;
     }
     return world->dest_qemu;
@@ -402,7 +399,7 @@ static uint8_t prove_native(const struct world *world, unsigned bitmap)
 static void answer_inspect(struct world *world)
 {
     uint8_t found[BITMAPS] = {0};
-    bool lie = world->settings.breakage == BREAK_SECOND_ADD_IN_DOUBT &&
+    bool lie = world->settings.breakage == BREAK_SECOND_COMMIT_IN_DOUBT &&
                world->dest.state == BF_DEST_DOUBTING_COMMIT;
 
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
@@ -416,8 +413,7 @@ static void answer_inspect(struct world *world)
     dest_feed(world, &(struct bf_dest_fact){
                          .kind = BF_DEST_INSPECTED,
                          .found = found,
-                         .trackers_found = all_there(world, world->tracker) || lie ||
-                                           world->settings.breakage == BREAK_TRACKER_AFTER_SNAPSHOT,
+                         .trackers_found = all_there(world, world->tracker) || lie,
                          .deltas_found = all_there(world, world->dest_delta) || lie,
                          .guest_runs = world->guest == AT_DEST});
 }

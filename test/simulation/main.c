@@ -147,6 +147,14 @@ static const char *search_breakage(enum breakage breakage)
     return result.wrong;
 }
 
+/* Found by what it breaks, and nothing else. */
+static const char *find_breakage(uint64_t seed, enum breakage breakage)
+{
+    const char *wrong = schedule_run(seed, breakage, false, NULL);
+
+    return wrong && !schedule_run(seed, BREAK_NOTHING, false, NULL) ? wrong : NULL;
+}
+
 static int run_broken(void)
 {
     int r = 0;
@@ -156,7 +164,7 @@ static int run_broken(void)
         uint64_t seed = 0;
 
         while (!wrong && seed < BREAKAGE_SEEDS)
-            wrong = schedule_run(++seed, (enum breakage)i, false, NULL);
+            wrong = find_breakage(++seed, (enum breakage)i);
         if (wrong)
             printf("%-24s %s (seed %llu)\n", breakage_name((enum breakage)i), wrong,
                    (unsigned long long)seed);

@@ -3,6 +3,7 @@
 #include "brought.h"
 #include "helpers.h"
 #include "hold.h"
+#include "snapshot.h"
 #include "still.h"
 
 #include <string.h>
@@ -113,6 +114,7 @@ bool bitmap_clear(struct world *world, unsigned bitmap)
     if (!may_change(world, bitmap))
         return false;
     hold_note_change(world, bitmap);
+    snapshot_note_clear(world, bitmap);
     world->user[bitmap].bits = 0;
     world->shadow[bitmap].bits = 0;
     world->need[bitmap] = 0;
@@ -194,13 +196,15 @@ bool mirror_land(struct world *world, unsigned disk)
     if (world->settings.skips_zeroes && mirror->value == 0 && *data == 0)
         return true;
     *data = mirror->value;
-    dest_recorded(world, disk, mirror->block);
+    if (!mirror->unseen)
+        dest_recorded(world, disk, mirror->block);
     return true;
 }
 
 static void tell_mirror(struct world *world, unsigned disk, enum bf_source_fact_kind kind)
 {
-    source_feed(world, &(struct bf_source_fact){.kind = kind, .disk = disk});
+    if (kind != BF_SOURCE_MIRROR_VOID || world->settings.breakage != BREAK_MIRROR_VOID_UNNOTICED)
+        source_feed(world, &(struct bf_source_fact){.kind = kind, .disk = disk});
 }
 
 bool mirror_ready(struct world *world, unsigned disk)
@@ -233,6 +237,7 @@ bool mirror_restart(struct world *world, unsigned disk)
         return false;
     world->mirror[disk].state = MIRROR_COPYING;
     world->mirror[disk].dirty = all_blocks(world);
+    world->mirror[disk].unseen = world->tracker[disk].there;
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "helpers.h"
 #include "hold.h"
 #include "qemu.h"
+#include "snapshot.h"
 #include "still.h"
 
 #include <string.h>
@@ -46,13 +47,25 @@ static void start_action(struct world *world, const struct bf_source_wish *wish)
     };
     for (unsigned i = 0; i < BITMAPS; i++)
         world->source_action.drops[i] = world->source_bitmaps[i].drop;
-    if (wish->kind == BF_SOURCE_WATCH_DRAIN)
-        note_generations(world, world->watched_generation);
+    if (wish->kind == BF_SOURCE_SNAPSHOT)
+        world->all_answered = 0;
+}
+
+static void end_deltas(struct world *world)
+{
+    for (unsigned i = 0; i < world->settings.nr_disks; i++)
+        world->delta[i].recording = 0;
 }
 
 static void say(struct world *world, const struct bf_source_wish *wish)
 {
-    put_on_wire(world, 0, &wish->word, world->source_bitmaps);
+    struct bf_word word = wish->word;
+
+    if (world->settings.breakage == BREAK_EARLY_DELTA_CALLED_WHOLE)
+        word.delta_whole = word.with_delta;
+    put_on_wire(world, 0, &word, world->source_bitmaps);
+    if (world->settings.breakage == BREAK_DELTA_ENDED_BEFORE_TRACKER && word.step == BF_STEP_ARM)
+        end_deltas(world);
     if (world->settings.breakage == BREAK_RETIRE_BEFORE_CONFIRMED &&
         wish->word.step == BF_STEP_SEAL)
         retire(world);
@@ -115,53 +128,12 @@ void source_begin(struct world *world)
 /* --- carrying out --------------------------------------------------------------------------------
  */
 
-static bool in_round(const struct world *world, unsigned bitmap, unsigned round)
-{
-    return bitmap < world->settings.nr_bitmaps &&
-           world->source_bitmaps[bitmap].drop == BF_DROP_NONE &&
-           world->settings.recording[bitmap] == (round != BF_ROUND_FROZEN);
-}
-
-static bool snapshot_possible(const struct world *world, unsigned round)
-{
-    if (!world->source_qemu || world->guest == LEFT || world->guest == AT_DEST)
-        return false;
-    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (in_round(world, i, round) && !world->user[i].there)
-            return false;
-    }
-    return true;
-}
-
-static void snapshot(struct world *world)
-{
-    struct action *action = &world->source_action;
-
-    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (!in_round(world, i, action->round))
-            continue;
-        if (world->snapshot[i].there && world->snapshot[i].epoch == world->source.epoch)
-            broken(world, "a snapshot was added a second time");
-        world->snapshot[i] = (struct qemu_bitmap){
-            .there = 1, .bits = world->user[i].bits, .epoch = (uint8_t)world->source.epoch};
-        if (action->with_delta)
-            world->delta[world->settings.disk[i]] = (struct qemu_bitmap){
-                .there = 1, .recording = 1, .epoch = (uint8_t)world->source.epoch};
-        if (world->generation[i] != world->watched_generation[i] &&
-            world->settings.breakage != BREAK_CLEAR_UNNOTICED)
-            action->drops[i] = BF_DROP_BITMAP_CLEARED;
-        if (action->round == BF_ROUND_RECORDING && world->settings.kind == BF_HANDOFF_TRACKER &&
-            world->settings.breakage != BREAK_SINCE_AFTER_SNAPSHOT)
-            add_since(world, world->settings.disk[i]);
-    }
-}
-
 static void serve(struct world *world)
 {
     struct action *action = &world->source_action;
 
     for (unsigned i = 0; i < world->settings.nr_bitmaps && action->round != BF_ROUND_DELTA; i++) {
-        if (!in_round(world, i, action->round))
+        if (!snapshot_is_of(world, i, action->round))
             continue;
         world->served_bits[i] = world->snapshot[i].bits;
         world->served |= (uint8_t)(1u << i);
@@ -194,15 +166,21 @@ static void clean(struct world *world)
     memset(world->since, 0, sizeof world->since);
 }
 
-/* What takes many transactions: one of them.  Is it the last thing to do? */
-static bool hold_or_put_back(struct world *world)
+/* What takes many commands: one of them; false: none is left. */
+static bool do_one(struct world *world)
 {
     struct action *action = &world->source_action;
 
-    if (action->kind == BF_SOURCE_HOLD ? hold_one(world) : action->put_back && put_back_one(world))
+    switch ((int)action->kind) {
+    case BF_SOURCE_SNAPSHOT: /* what nobody writes to is its own */
+        return !is_still(world) && snapshot_one(world);
+    case BF_SOURCE_HOLD:
+        return hold_one(world);
+    case BF_SOURCE_CLEAN:
+        return action->put_back && put_back_one(world);
+    default:
         return false;
-    action->held = action->kind == BF_SOURCE_HOLD && hold_is_whole(world);
-    return true;
+    }
 }
 
 static void write_journal(struct journal *journal, const struct action *action)
@@ -216,8 +194,7 @@ static void carry_out(struct world *world)
 {
     struct action *action = &world->source_action;
 
-    if ((action->kind == BF_SOURCE_HOLD || action->kind == BF_SOURCE_CLEAN) &&
-        !hold_or_put_back(world))
+    if (do_one(world))
         return;
     action->carried_out = 1;
     switch ((int)action->kind) {
@@ -225,11 +202,10 @@ static void carry_out(struct world *world)
         write_journal(&world->source_journal, action);
         break;
     case BF_SOURCE_SNAPSHOT:
-        if (is_still(world))
-            break; /* what nobody writes to is its own snapshot */
-        action->failed = !snapshot_possible(world, action->round);
-        if (!action->failed)
-            snapshot(world);
+        world->all_answered = !action->failed;
+        break;
+    case BF_SOURCE_HOLD:
+        action->held = hold_is_whole(world);
         break;
     case BF_SOURCE_SERVE:
         action->failed = !world->source_qemu;
@@ -299,16 +275,6 @@ static enum bf_source_guest where(const struct world *world)
     return world->guest == PAUSED ? BF_SOURCE_GUEST_PAUSED : BF_SOURCE_GUEST_HERE;
 }
 
-static bool snapshots_found(const struct world *world, unsigned round)
-{
-    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (in_round(world, i, round) &&
-            (!world->snapshot[i].there || world->snapshot[i].epoch != world->source.epoch))
-            return false;
-    }
-    return world->source_qemu && world->settings.breakage != BREAK_SECOND_ADD_IN_DOUBT;
-}
-
 static void feed_standing_facts(struct world *world)
 {
     for (unsigned i = 0; i < world->settings.nr_disks; i++) {
@@ -328,7 +294,7 @@ static void answer_inspect(struct world *world)
                            .kind = BF_SOURCE_INSPECTED,
                            .drops = drops,
                            .guest = where(world),
-                           .snapshots_found = snapshots_found(world, world->source_action.round)});
+                           .snapshots_found = snapshot_is_whole(world, world->source_action.round)});
     if (resuming)
         feed_standing_facts(world);
 }
@@ -359,8 +325,8 @@ bool source_in_doubt(struct world *world, unsigned unused)
     const struct action *action = &world->source_action;
 
     (void)unused;
-    if (world->source_helper != HELPER_ALIVE || !action->active || action->failed ||
-        world->notices ||
+    if (world->source_helper != HELPER_ALIVE || !action->active ||
+        (action->failed && action->carried_out) || world->notices ||
         (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_CLEAN &&
          action->kind != BF_SOURCE_HOLD && action->kind != BF_SOURCE_RETIRE))
         return false;
@@ -378,6 +344,8 @@ bool source_refuse(struct world *world, unsigned unused)
         (action->kind != BF_SOURCE_SNAPSHOT && action->kind != BF_SOURCE_SERVE &&
          action->kind != BF_SOURCE_HOLD && action->kind != BF_SOURCE_JOURNAL))
         return false;
+    if (action->kind == BF_SOURCE_SNAPSHOT && !is_still(world))
+        snapshot_sweep(world);
     source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_REFUSED});
     return true;
 }
@@ -444,6 +412,7 @@ bool source_crash(struct world *world, unsigned carried_out)
         carry_out(world);
     stop_serving(world);
     world->taken = 0;
+    world->all_answered = 0;
     memset(&world->source, 0, sizeof world->source);
     memset(world->source_disks, 0, sizeof world->source_disks);
     memset(world->source_bitmaps, 0, sizeof world->source_bitmaps);

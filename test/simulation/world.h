@@ -24,14 +24,19 @@ enum {
 /** What is made wrong on purpose, to see that the simulation notices. */
 #define BREAKAGES(X)                                                                               \
     X(NOTHING)                                                                                     \
-    X(TRACKER_AFTER_SNAPSHOT)                                                                      \
+    X(DELTA_AFTER_SNAPSHOT)                                                                        \
+    X(UNMERGED_TAKEN_FOR_WHOLE)                                                                    \
+    X(OLD_COPY_NEW_DELTA)                                                                          \
+    X(DELTA_ENDED_BEFORE_TRACKER)                                                                  \
+    X(EARLY_DELTA_CALLED_WHOLE)                                                                    \
+    X(MIRROR_VOID_UNNOTICED)                                                                       \
     X(NO_WAIT_FOR_DRAIN)                                                                           \
     X(COMMIT_WITHOUT_TRACKER)                                                                      \
     X(COMMIT_WITHOUT_DELTA)                                                                        \
     X(ENABLE_LATER)                                                                                \
     X(RETIRE_BEFORE_CONFIRMED)                                                                     \
     X(TRUST_OLD_EPOCH)                                                                             \
-    X(SECOND_ADD_IN_DOUBT)                                                                         \
+    X(SECOND_COMMIT_IN_DOUBT)                                                                      \
     X(CLEAR_UNNOTICED)                                                                             \
     X(CHANGES_UNNOTICED)                                                                           \
     X(GAP_UNNOTICED)                                                                               \
@@ -108,6 +113,7 @@ struct mirror {
     uint8_t block;
     uint8_t value;
     uint8_t discard;
+    uint8_t unseen; /* it was begun anew, past the tracker that is there */
 };
 
 struct qemu_bitmap {
@@ -150,6 +156,11 @@ struct action {
     uint8_t looked;    /* HOLD */
     uint8_t to_hold;   /* HOLD: bitmaps, as that look judged them */
     uint8_t held;      /* HOLD: all recording ones that are carried */
+    uint8_t swept;     /* SNAPSHOT: what an earlier try has left */
+    uint8_t recorded;  /* SNAPSHOT: disks, so far */
+    uint8_t late_delta;
+    uint8_t added; /* SNAPSHOT: bitmaps, so far */
+    uint8_t merged;
     uint8_t late;      /* ARM: the guest ran before */
     uint8_t committed; /* COMMIT: bitmaps, by its transactions so far */
     uint8_t drops[BITMAPS];
@@ -215,6 +226,7 @@ struct world {
     uint8_t source_helper; /* enum helper */
     uint8_t dest_helper;
     uint8_t taken;        /* bitmaps of which the source's helper knows that it holds them */
+    uint8_t all_answered; /* of the last SNAPSHOT, and it knows that */
     uint8_t served;       /* bitmaps that can be pulled */
     uint8_t served_delta; /* disks */
     uint8_t served_epoch;
