@@ -75,6 +75,7 @@ static struct settings random_settings(struct schedule *schedule)
         .ignores_discards = below(schedule, 2),
         .sees_pause = below(schedule, 4) != 0,
         .patient = below(schedule, 4) != 0,
+        .waits_for_ready = below(schedule, 4) == 0,
         .stale = below(schedule, 4) == 0,
         .dest_may_return = below(schedule, 2),
     };

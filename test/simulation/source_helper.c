@@ -95,6 +95,7 @@ void source_feed(struct world *world, const struct bf_source_fact *fact)
     if (fact->kind == BF_SOURCE_HEARD && world->source.state == BF_SOURCE_OFFERING &&
         fact->word.step == BF_STEP_OFFER)
         world->source.kind = world->settings.kind;
+    world->source.early = !world->settings.waits_for_ready;
     if (bf_source_feed(&world->source, fact, NULL) < 0)
         broken(world, "the source's machine calls a fact illegal");
     pump(world);

@@ -406,7 +406,8 @@ static uint64_t mix_source(uint64_t hash, const struct bf_source *source)
             (uint64_t)source->switched << 5 | (uint64_t)source->voided << 6 |
             (uint64_t)source->too_busy << 7 | (uint64_t)source->migrating << 8 |
             (uint64_t)source->hold_tried << 9 | (uint64_t)source->held << 10 |
-            (uint64_t)source->caught_up << 11,
+            (uint64_t)source->caught_up << 11 | (uint64_t)source->travelled << 12 |
+            (uint64_t)source->early << 13,
     };
 
     return mix_bytes(hash, words, sizeof words);

@@ -77,6 +77,7 @@ struct settings {
     uint8_t passes_discards;  /* the mirror sends TRIM as TRIM */
     uint8_t ignores_discards; /* the destination takes no notice of it */
     uint8_t sees_pause;       /* capability pause-before-switchover */
+    uint8_t waits_for_ready;  /* nothing may be read while the mirrors copy */
     uint8_t patient;          /* the orchestrator waits for `installed`, and for `frozen` */
     uint8_t stale;            /* the destination's image has bitmaps of a former visit */
     uint8_t requires_bits;    /* NATIVE: the destination takes no count for a proof */

@@ -283,6 +283,30 @@ static void test_a_switch_before_the_trackers_is_too_early(void **state)
     expect_wish(&bench, BF_SOURCE_INSPECT);
 }
 
+/* Where a mirror that copies must not be held up, nothing is read before it is ready. */
+static void test_snapshots_wait_for_the_mirrors_where_they_must(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench, BF_HANDOFF_TRACKER);
+    go_to_offer(&bench);
+    expect_word(&bench, BF_STEP_OFFER);
+    bench.source.early = false;
+    hear(&bench, BF_STEP_OFFER);
+    do_wish(&bench, BF_SOURCE_SNAPSHOT); /* of what is frozen */
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_FROZEN);
+    ready(&bench);
+    expect_wish(&bench, BF_SOURCE_SNAPSHOT);
+    assert_true(bench.wish.with_delta);
+    answer(&bench, BF_SOURCE_DONE);
+    do_wish(&bench, BF_SOURCE_SERVE);
+    ask(&bench, BF_STEP_RECORDING);
+    ask(&bench, BF_STEP_ARM);
+    expect_wish(&bench, BF_SOURCE_WATCH_DRAIN);
+}
+
 /* Nothing relied on it yet. */
 static void test_a_mirror_that_breaks_before_the_trackers_is_waited_for_again(void **state)
 {
@@ -827,6 +851,7 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_that_is_always_refused_is_given_up),
         cmocka_unit_test(test_a_switch_before_the_snapshot_is_too_early),
         cmocka_unit_test(test_a_switch_before_the_trackers_is_too_early),
+        cmocka_unit_test(test_snapshots_wait_for_the_mirrors_where_they_must),
         cmocka_unit_test(test_a_mirror_that_breaks_before_the_trackers_is_waited_for_again),
         cmocka_unit_test(test_where_no_tracker_came_in_time_no_delta_is_read),
         cmocka_unit_test(test_an_abort_waits_for_the_transaction),

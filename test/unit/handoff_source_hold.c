@@ -75,8 +75,7 @@ static void test_frozen_ones_alone_are_not_held(void **state)
 
     (void)state;
     begin(&bench, BF_HANDOFF_TRACKER);
-    go_to_drain(&bench);
-    drain(&bench);
+    go_through_frozen(&bench);
     expect_wish(&bench, BF_SOURCE_SNAPSHOT);
     feed(&bench, (struct bf_source_fact){
                      .kind = BF_SOURCE_DONE, .ticket = bench.wish.ticket, .drops = only_frozen});

@@ -113,6 +113,7 @@ static int set_up(struct bf_source *source, enum bf_handoff_kind kind, struct bf
     memset(source, 0, sizeof *source);
     memset(disks, 0, nr_disks * sizeof *disks);
     source->kind = kind;
+    source->early = true;
     source->bitmaps = set.bitmaps;
     source->nr_bitmaps = set.nr_bitmaps;
     source->disks = disks;

@@ -55,6 +55,7 @@ void bf_source_begin_epoch(struct bf_source *source)
     source->voided = false;
     source->too_busy = false;
     source->with_delta = false;
+    source->travelled = false;
     source->caught_up = false;
     source->hold_tried = false;
     source->held = false;
@@ -69,13 +70,19 @@ void bf_source_go_recording(struct bf_source *source)
     if (source->switched)
         bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_SWITCHED_EARLY);
     source->with_delta = bf_source_has(source, BF_ROUND_RECORDING);
-    bf_source_set_state(source, source->with_delta ? BF_SOURCE_SNAPPING : BF_SOURCE_INSTALLED);
+    if (!source->with_delta)
+        bf_source_set_state(source, BF_SOURCE_INSTALLED);
+    else if (source->kind == BF_HANDOFF_TRACKER && !source->early)
+        bf_source_set_state(source, BF_SOURCE_AWAITING_READY);
+    else
+        bf_source_set_state(source, BF_SOURCE_SNAPPING);
 }
 
 void bf_source_go_tracker(struct bf_source *source)
 {
     bool tracked = source->kind == BF_HANDOFF_TRACKER && bf_source_has(source, BF_ROUND_RECORDING);
 
+    source->travelled = true;
     bf_source_set_state(source, tracked ? BF_SOURCE_AWAITING_READY : BF_SOURCE_INSTALLED);
 }
 
@@ -189,7 +196,7 @@ static void proceed_awaiting_ready(struct bf_source *source)
         bf_source_drop(source, BF_ROUND_RECORDING, BF_DROP_SWITCHED_EARLY);
         bf_source_set_state(source, BF_SOURCE_INSTALLED);
     } else if (all_ready(source)) {
-        bf_source_set_state(source, BF_SOURCE_ARMING);
+        bf_source_set_state(source, source->travelled ? BF_SOURCE_ARMING : BF_SOURCE_SNAPPING);
     }
 }
 

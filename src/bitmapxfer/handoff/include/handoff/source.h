@@ -31,7 +31,8 @@
  * begun that misses no write behind it.  The deltas only end (t2) when the destination has said
  * that its trackers record (t0), and when each mirror was seen with nothing left to copy after that
  * - or when the guest is paused.  So a bitmap is its snapshot, its disk's delta up to t2, and what
- * the tracker has seen from t0 on.
+ * the tracker has seen from t0 on.  (Where reading snapshots would hold up a mirror that copies,
+ * the driver takes back @early: AWAITING_READY comes before SNAPPING, too.)
  * In NATIVE, where all this only proves what QEMU brings, what fails is left out: the way goes on
  * at INSTALLED, or at STOPPED, and nothing is dropped for it. SEAL is only said when the guest has
  * left and nothing voided this.  The source's copies are only touched when the destination has said
@@ -263,6 +264,7 @@ struct bf_source {
     /* to be read by the driver */
     enum bf_source_state state;
     enum bf_handoff_kind kind; /* and to be set again by it in OFFERING, before the answer is fed */
+    bool early; /* likewise: snapshots need not wait for the mirrors.  True by default */
     enum bf_outcome outcome;
     enum bf_drop reason; /* why the move was given up */
     uint32_t epoch;      /* from 1 */
@@ -280,6 +282,7 @@ struct bf_source {
     bool asked; /* the state's wish is out */
     bool say;   /* the word is to be said */
     bool with_delta;
+    bool travelled; /* the snapshots have */
     bool caught_up; /* the deltas ended at t2, while the guest still ran */
     bool paused;
     bool switched;
