@@ -25,6 +25,7 @@ enum {
 enum {
     OPT_PEER = NR_EXPECT_OPTIONS,
     OPT_READ,
+    OPT_SNAPSHOTS,
     OPT_HANDOVER,
     OPT_NO_REPAIR,
     OPT_NO_HOLD,
@@ -92,6 +93,15 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                   .placeholder = "HOW",
                   .kind = BF_ARGUMENT_TEXT,
                   .help = "how the bits are got out of QEMU: *auto*, *spill* or *block-status*"},
+    [OPT_SNAPSHOTS] = {.name = "snapshots",
+                       .placeholder = "WHEN",
+                       .kind = BF_ARGUMENT_TEXT,
+                       .help = "when they are taken and travel, where QEMU mirrors the disks: "
+                               "*early*, while it copies, so that next to nothing is left to be "
+                               "done when it is ready; *ready*, only then; *auto* is *early* with "
+                               "a QEMU up to 7.2, and *ready* with later ones, of which each file "
+                               "that is opened or closed waits for the mirror's writes that are "
+                               "under way, and the guest with it (0.4 s over 1 Gbit/s)"},
     [OPT_HANDOVER] = {.name = "handover",
                       .placeholder = "KIND",
                       .kind = BF_ARGUMENT_TEXT,
@@ -140,11 +150,14 @@ static int check_word(const struct bf_arguments *args, size_t option, const char
 static int check(const struct bf_arguments *args, bool start, struct bf_error *err)
 {
     static const char *const reads[] = {"auto", "spill", "block-status", NULL};
+    static const char *const moments[] = {"auto", "early", "ready", NULL};
     static const char *const handovers[] = {"auto", "tracker", "freeze", "native", NULL};
     int r = 0;
 
     if (start)
         r = check_word(args, OPT_READ, reads, err);
+    if (r == 0 && start)
+        r = check_word(args, OPT_SNAPSHOTS, moments, err);
     if (r == 0 && start)
         r = check_word(args, OPT_HANDOVER, handovers, err);
     return r;
@@ -227,12 +240,13 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
         r = bf_vm_choose(args, &options, &vm, err);
     if (r < 0)
         return r;
-    request =
-        json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "op", args->command->name,
-                  "vm", vm.vm, "uuid", vm.uuid, "qmp", vm.qmp, "domain", vm.domain, "connect",
-                  vm.connect, "peer", start ? bf_option_value(args, OPT_PEER) : NULL, "read",
-                  start ? bf_option_value(args, OPT_READ) : NULL, "handover",
-                  start ? bf_option_value(args, OPT_HANDOVER) : NULL);
+    request = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "op",
+                        args->command->name, "vm", vm.vm, "uuid", vm.uuid, "qmp", vm.qmp, "domain",
+                        vm.domain, "connect", vm.connect, "peer",
+                        start ? bf_option_value(args, OPT_PEER) : NULL, "read",
+                        start ? bf_option_value(args, OPT_READ) : NULL, "snapshots",
+                        start ? bf_option_value(args, OPT_SNAPSHOTS) : NULL, "handover",
+                        start ? bf_option_value(args, OPT_HANDOVER) : NULL);
     if (!request)
         return bf_error_set(err, BF_E_USAGE, "%s: the options must be UTF-8", args->command->name);
     r = put_pairs(args, request, err);

@@ -258,6 +258,7 @@ void source_survey_offer(struct source_drive *drive);
 void source_snapshot(struct source_drive *drive);
 /** Does SNAPSHOT add SINCE to each disk with recording bitmaps? */
 bool source_takes_since(const struct source_drive *drive);
+bool source_reads_early(const struct source_drive *drive); /* early.c */
 void source_watch_drain(struct source_drive *drive);
 void source_inspect(struct source_drive *drive);
 void source_serve(struct source_drive *drive);

@@ -109,6 +109,7 @@ static void take_method(struct source_drive *drive, Bitferry__Method method)
     if (method == BITFERRY__METHOD__METHOD_FREEZE && !drive->images)
         drive->offer.kind = BF_HANDOFF_FREEZE;
     drive->machine.kind = drive->offer.kind;
+    drive->machine.early = source_reads_early(drive);
 }
 
 /* A destination that was restarted does not know them any more. */

@@ -15,6 +15,12 @@ static const char *const read_methods[BF_NR_READ_METHODS] = {
     [BF_READ_BLOCK_STATUS] = "block-status",
 };
 
+static const char *const snapshots[BF_NR_SNAPSHOTS] = {
+    [BF_SNAPSHOTS_AUTO] = "auto",
+    [BF_SNAPSHOTS_EARLY] = "early",
+    [BF_SNAPSHOTS_READY] = "ready",
+};
+
 static const char *const handovers[BF_NR_HANDOVERS] = {
     [BF_HANDOVER_AUTO] = "auto",
     [BF_HANDOVER_TRACKER] = "tracker",
@@ -26,10 +32,10 @@ static const struct {
     const char *name;
     bool source_only;
 } keys[] = {
-    {"vm", false},         {"uuid", false},    {"qmp", false},      {"domain", false},
-    {"connect", false},    {"disks", false},   {"modes", false},    {"peer", true},
-    {"read", true},        {"handover", true}, {"no_repair", true}, {"no_hold", true},
-    {"checkpoints", true},
+    {"vm", false},         {"uuid", false},     {"qmp", false},      {"domain", false},
+    {"connect", false},    {"disks", false},    {"modes", false},    {"peer", true},
+    {"read", true},        {"handover", true},  {"no_repair", true}, {"no_hold", true},
+    {"checkpoints", true}, {"snapshots", true},
 };
 
 static int read_uuid(const json_t *object, char uuid[BF_PLAN_UUID_CHARS + 1], struct bf_error *err)
@@ -147,11 +153,14 @@ static int read_flag(const json_t *object, const char *key, bool *ret_flag, stru
 static int read_source_keys(const json_t *object, struct bf_plan *plan, struct bf_error *err)
 {
     unsigned method = 0;
+    unsigned moment = 0;
     unsigned handover = 0;
     int r = read_peer(object, plan, err);
 
     if (r == 0)
         r = read_choice(object, "read", read_methods, BF_NR_READ_METHODS, &method, err);
+    if (r == 0)
+        r = read_choice(object, "snapshots", snapshots, BF_NR_SNAPSHOTS, &moment, err);
     if (r == 0)
         r = read_choice(object, "handover", handovers, BF_NR_HANDOVERS, &handover, err);
     if (r == 0)
@@ -159,6 +168,7 @@ static int read_source_keys(const json_t *object, struct bf_plan *plan, struct b
     if (r == 0)
         r = read_flag(object, "no_hold", &plan->no_hold, err);
     plan->read = (enum bf_read_method)method;
+    plan->snapshots = (enum bf_snapshots)moment;
     plan->handover = (enum bf_handover)handover;
     return r;
 }
@@ -243,6 +253,7 @@ static bool choices_to_json(const struct bf_plan *plan, json_t *object)
 {
     return json_object_set_new(object, "peer", json_string(plan->peer)) == 0 &&
            json_object_set_new(object, "read", json_string(read_methods[plan->read])) == 0 &&
+           json_object_set_new(object, "snapshots", json_string(snapshots[plan->snapshots])) == 0 &&
            json_object_set_new(object, "handover", json_string(handovers[plan->handover])) == 0 &&
            (!plan->no_repair || json_object_set_new(object, "no_repair", json_true()) == 0) &&
            (!plan->no_hold || json_object_set_new(object, "no_hold", json_true()) == 0) &&

@@ -31,6 +31,14 @@ enum bf_read_method {
     BF_NR_READ_METHODS,
 };
 
+/** When the snapshots are taken and travel, where the storage is mirrored. */
+enum bf_snapshots {
+    BF_SNAPSHOTS_AUTO,  /* early, where that does not hold up the guest (docs/facts.md) */
+    BF_SNAPSHOTS_EARLY, /* while the mirrors copy */
+    BF_SNAPSHOTS_READY, /* when they are ready */
+    BF_NR_SNAPSHOTS,
+};
+
 /** How what is written after the snapshots is caught (DESIGN.md, "The hand-over"). */
 enum bf_handover {
     BF_HANDOVER_AUTO,    /* tracker; of a libvirt domain native */
@@ -61,6 +69,7 @@ struct bf_plan {
     char *connect; /* libvirt's URI; NULL: its default */
     char *peer;    /* HOST, HOST:PORT or [ADDRESS]:PORT; NULL at the destination */
     enum bf_read_method read;
+    enum bf_snapshots snapshots;
     enum bf_handover handover;
     struct bf_plan_disk *disks; /* none: the driver asks QEMU */
     size_t nr_disks;
@@ -77,9 +86,8 @@ enum bf_mode bf_plan_mode(const struct bf_plan *plan, const char *disk);
 void bf_plan_release(struct bf_plan *plan);
 
 /** @object may come from anyone; keys that are not a plan's are the caller's to judge.  @with_peer:
- *  a source's plan, which needs a peer and may choose `read` and
- *  `handover`; else these are refused.  Errors:
- *  INVALID, LIMIT, NO_MEMORY; *ret_plan is then empty. */
+ *  a source's plan, which needs a peer and may choose `read`, `snapshots` and `handover`; else
+ *  these are refused.  Errors: INVALID, LIMIT, NO_MEMORY; *ret_plan is then empty. */
 int bf_plan_from_json(const json_t *object, bool with_peer, struct bf_plan *ret_plan,
                       struct bf_error *err);
 
