@@ -410,12 +410,12 @@ static void answer_inspect(struct world *world)
         if (world->final[i].there && world->final[i].native)
             found[i] |= prove_native(world, i);
     }
-    dest_feed(world, &(struct bf_dest_fact){
-                         .kind = BF_DEST_INSPECTED,
-                         .found = found,
-                         .trackers_found = all_there(world, world->tracker) || lie,
-                         .deltas_found = all_there(world, world->dest_delta) || lie,
-                         .guest_runs = world->guest == AT_DEST});
+    dest_feed(world,
+              &(struct bf_dest_fact){.kind = BF_DEST_INSPECTED,
+                                     .found = found,
+                                     .trackers_found = all_there(world, world->tracker) || lie,
+                                     .deltas_found = all_there(world, world->dest_delta) || lie,
+                                     .guest_runs = world->guest == AT_DEST});
 }
 
 static void answer_read_back(struct world *world)

@@ -13,7 +13,8 @@ bool snapshot_is_of(const struct world *world, unsigned bitmap, unsigned round)
            world->settings.recording[bitmap] == (round != BF_ROUND_FROZEN);
 }
 
-/* --- the recorders: nothing that is written behind them is missed by any copy that comes later --- */
+/* --- the recorders: nothing that is written behind them is missed by any copy that comes later ---
+ */
 
 static bool is_of_disk(const struct world *world, unsigned disk, unsigned round)
 {

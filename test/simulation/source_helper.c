@@ -291,11 +291,11 @@ static void answer_inspect(struct world *world)
 
     for (unsigned i = 0; i < world->settings.nr_bitmaps && !resuming; i++)
         drops[i] = source_compare(world, i);
-    source_feed(world, &(struct bf_source_fact){
-                           .kind = BF_SOURCE_INSPECTED,
-                           .drops = drops,
-                           .guest = where(world),
-                           .snapshots_found = snapshot_is_whole(world, world->source_action.round)});
+    source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_INSPECTED,
+                                                .drops = drops,
+                                                .guest = where(world),
+                                                .snapshots_found = snapshot_is_whole(
+                                                    world, world->source_action.round)});
     if (resuming)
         feed_standing_facts(world);
 }

@@ -154,11 +154,11 @@ struct action {
     uint8_t round;
     uint8_t with_delta;
     uint8_t put_back;
-    uint8_t looked;    /* HOLD */
-    uint8_t to_hold;   /* HOLD: bitmaps, as that look judged them */
-    uint8_t held;      /* HOLD: all recording ones that are carried */
-    uint8_t swept;     /* SNAPSHOT: what an earlier try has left */
-    uint8_t recorded;  /* SNAPSHOT: disks, so far */
+    uint8_t looked;   /* HOLD */
+    uint8_t to_hold;  /* HOLD: bitmaps, as that look judged them */
+    uint8_t held;     /* HOLD: all recording ones that are carried */
+    uint8_t swept;    /* SNAPSHOT: what an earlier try has left */
+    uint8_t recorded; /* SNAPSHOT: disks, so far */
     uint8_t late_delta;
     uint8_t added; /* SNAPSHOT: bitmaps, so far */
     uint8_t merged;
