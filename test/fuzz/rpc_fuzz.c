@@ -27,7 +27,8 @@ static void check_greeting(const Bitferry__Envelope *envelope)
 
     if (bf_rpc_greeting_judge(envelope, &settings, &greeting, &err) < 0)
         check_error(&err);
-    else if (greeting.version != 1 || greeting.role != BITFERRY__ROLE__ROLE_SOURCE)
+    else if (greeting.version < BF_RPC_VERSION_MIN || greeting.version > BF_RPC_VERSION_MAX ||
+             greeting.role != BITFERRY__ROLE__ROLE_SOURCE)
         __builtin_trap();
 }
 
