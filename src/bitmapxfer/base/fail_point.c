@@ -2,8 +2,22 @@
 
 #ifdef BF_FAIL_POINTS
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* "kill", or "kill:3" the third time */
+static bool is_now(const char *action, const char *wanted)
+{
+    static unsigned long nr_passed;
+    size_t length = strlen(action);
+
+    if (strncmp(wanted, action, length) != 0)
+        return false;
+    if (wanted[length] == ':')
+        return ++nr_passed == strtoul(wanted + length + 1, NULL, 10);
+    return wanted[length] == '\0';
+}
 
 void bf_fail_point(const char *name)
 {
@@ -12,9 +26,9 @@ void bf_fail_point(const char *name)
 
     if (!wanted || strncmp(wanted, name, length) != 0 || wanted[length] != ':')
         return;
-    if (strcmp(wanted + length, ":kill") == 0)
+    if (is_now("kill", wanted + length + 1))
         (void)raise(SIGKILL);
-    else if (strcmp(wanted + length, ":stop") == 0)
+    else if (is_now("stop", wanted + length + 1))
         (void)raise(SIGSTOP);
 }
 #endif

@@ -3,7 +3,8 @@
  *
  *     BITFERRY_FAIL_POINT=publish.header:kill bitferry pull ...
  *
- * Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP).
+ * Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP); with `:3` behind it only when the place
+ * is passed for the third time.
  */
 #ifndef BASE_FAIL_POINT_H
 #define BASE_FAIL_POINT_H
