@@ -162,18 +162,38 @@ static bool is_past_loading(enum bf_dest_state state)
     return state >= BF_DEST_AWAITING_GUEST && state <= BF_DEST_COMMITTED;
 }
 
-static void show(struct dest_drive *drive)
+static bool has_tracker(const struct dest_drive *drive)
+{
+    return drive->offer.kind == BF_HANDOFF_TRACKER;
+}
+
+static const char *phase_now(const struct dest_drive *drive)
 {
     const struct bf_dest *machine = &drive->machine;
+
+    if (machine->state != BF_DEST_IDLE || machine->step < BF_STEP_RECORDING)
+        return phase_of(machine->state);
+    return has_tracker(drive) && machine->step < BF_STEP_ARM
+               ? "waiting for the mirrors"
+               : "installed, waiting for the switchover";
+}
+
+/* With trackers, bitmaps that were loaded while the mirrors copy cannot do without them; and then
+ * no step tells of the pause before SEAL does. */
+static void show(struct dest_drive *drive)
+{
+    enum bf_step installed = has_tracker(drive) ? BF_STEP_ARM : BF_STEP_RECORDING;
+    enum bf_step frozen = has_tracker(drive) ? BF_STEP_SEAL : BF_STEP_DELTA;
+    const struct bf_dest *machine = &drive->machine;
     bool past = is_past_loading(machine->state);
-    const char *phase = machine->state == BF_DEST_IDLE && machine->step >= BF_STEP_RECORDING
-                            ? "installed, waiting for the switchover"
-                            : phase_of(machine->state);
+    const char *phase = phase_now(drive);
 
     bf_move_set_phase(drive->move, phase);
-    if (past || machine->step >= BF_STEP_RECORDING)
+    if (!past && machine->step < installed)
+        bf_move_begin_again(drive->move);
+    if (past || (machine->step >= installed && machine->step < BF_STEP_ABORT))
         bf_move_reach(drive->move, BF_MILESTONE_INSTALLED);
-    if (past || (machine->step >= BF_STEP_DELTA && machine->step < BF_STEP_ABORT))
+    if (past || (machine->step >= frozen && machine->step < BF_STEP_ABORT))
         bf_move_reach(drive->move, BF_MILESTONE_FROZEN);
     bf_offer_report(&drive->offer, drive->move, false, phase);
 }

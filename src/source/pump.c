@@ -219,6 +219,8 @@ static void show(struct source_drive *drive)
     enum bf_source_milestone reached = bf_source_milestone(&drive->machine);
 
     bf_move_set_phase(drive->move, source_phase(drive->machine.state));
+    if (drive->machine.state < BF_SOURCE_INSTALLED)
+        bf_move_begin_again(drive->move);
     if (reached >= BF_SOURCE_REACHED_INSTALLED && reached <= BF_SOURCE_REACHED_COMMITTED)
         bf_move_reach(drive->move, BF_MILESTONE_INSTALLED);
     if (reached >= BF_SOURCE_REACHED_FROZEN && reached <= BF_SOURCE_REACHED_COMMITTED)

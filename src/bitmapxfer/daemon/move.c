@@ -209,6 +209,14 @@ void bf_move_reach(struct bf_move *move, enum bf_milestone milestone)
     bf_move_changed(move);
 }
 
+void bf_move_begin_again(struct bf_move *move)
+{
+    if (move->milestones == 0)
+        return;
+    move->milestones = 0;
+    bf_move_changed(move);
+}
+
 bool bf_move_reached(const struct bf_move *move, enum bf_milestone milestone)
 {
     return (move->milestones & 1U << milestone) != 0;

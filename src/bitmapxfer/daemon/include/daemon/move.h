@@ -153,6 +153,9 @@ void bf_move_set_phase(struct bf_move *move, const char *phase);
 void bf_move_reach(struct bf_move *move, enum bf_milestone milestone);
 bool bf_move_reached(const struct bf_move *move, enum bf_milestone milestone);
 
+/** Both are to be reached again: a mirror has failed, say. */
+void bf_move_begin_again(struct bf_move *move);
+
 /** The row of this bitmap, made if need be; NULL: no memory.  Pointers to rows last until the next
  *  call.  After changes to it: bf_move_changed(). */
 struct bf_move_row *bf_move_row(struct bf_move *move, const char *disk, const char *bitmap);
