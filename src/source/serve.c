@@ -41,9 +41,18 @@ static int serve_all(struct source_drive *drive, struct bf_error *err)
     return bf_server_serve(drive->server, carriers, nr_carriers, err);
 }
 
+/* The destination has the snapshots when it asks for the deltas, which may need their room. */
+static void delete_snapshots(const struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
+        source_carrier_delete(drive, BF_ROUND_RECORDING, i);
+}
+
 /* Nothing of an earlier try may be taken for what is to come. */
 static int serve_anew(struct source_drive *drive, struct bf_error *err)
 {
+    if (drive->wish.round == BF_ROUND_DELTA)
+        delete_snapshots(drive);
     for (uint32_t i = 0; i < source_nr_items(drive); i++)
         source_carrier_delete(drive, drive->wish.round, i);
     return serve_all(drive, err);
