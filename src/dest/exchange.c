@@ -6,10 +6,11 @@
 #include "rpc/allow.h"
 #include "rpc/listener.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPLAINTS_MAX = 20, COMPLAINTS_MS = 60000 };
+enum { COMPLAINTS_MAX = 20, COMPLAINTS_MS = 60000, WARNINGS_MAX = 8 };
 
 struct dest_caller {
     struct bf_rpc_peer *peer;
@@ -204,9 +205,23 @@ static bool may_complain(void)
     return ++exchange.complaints.nr <= COMPLAINTS_MAX;
 }
 
+/* Which move it meant nobody knows; those that wait for their source may wait for this one. */
+static void warn_of_version(const struct bf_error *err)
+{
+    char text[BF_ERROR_TEXT_MAX + 32];
+
+    (void)snprintf(text, sizeof text, "a source was not let in: %s", err->text);
+    for (struct dest_drive *drive = exchange.drives; drive; drive = drive->next) {
+        if (!drive->offered && !drive->ended && drive->move->nr_warnings < WARNINGS_MAX)
+            bf_move_warn(drive->move, text);
+    }
+}
+
 static void on_refused(void *ctx, const char *address, const struct bf_error *err)
 {
     (void)ctx;
+    if (err->code == BF_E_VERSION)
+        warn_of_version(err);
     if (!may_complain())
         return;
     bf_log(BF_LOG_WARNING, "%s was not let in: %s", address, err->text);

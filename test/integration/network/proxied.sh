@@ -13,6 +13,11 @@ between() {
     peer=127.0.0.1:$front
 }
 
+end_proxy() {
+    kill "$child"
+    wait "$child" || true
+}
+
 # secured: both daemons, with certificates
 secured() {
     local name
@@ -42,29 +47,31 @@ flip) # behind the handshake, which somebody who stands in between can always ma
     wait_for 30 in_log dest 'called, as source.test'
     order source abort "$leaving" >/dev/null
     wait_for 30 grep -q '^0 ended' "$scratch/proxy.log"
-    kill "$child"
-    wait "$child" || true
+    end_proxy
     between flip "$(sed -n 's/^0 ended (\([0-9]*\) .*/\1/p' "$scratch/proxy.log")" 50 5
     ;;
-versions) # one that does not speak ours any more, on either side; and one that still does
+versions) # one that does not speak ours any more, or not yet, on either side; and one that still does
     begin_daemons
     expect_vm
-    between versions server 5 9
-    start_vm
-    fails_with 13 'bitferry-dest [0-9.]+ speaks the protocol versions 5 to 9, bitferry-source .* update bitferry-source' \
-        order source wait "$leaving" --timeout 30
-    equal "5" "$(dirty_granules source vda new)" "the recording bitmap of the source"
-    nothing_left "$BF_CASE"
-    kill "$child"
-    wait "$child" || true
-    between versions client 5 9
-    start_vm
-    wait_for 30 in_log dest 'not let in: bitferry-source [0-9.]+ speaks the protocol versions 5 to 9.*update bitferry-dest'
-    order source abort "$leaving" >/dev/null
+    while read -r first last old new; do
+        between versions server "$first" "$last"
+        start_vm
+        fails_with 13 "bitferry-dest [0-9.]+ speaks the protocol versions $first to $last, bitferry-source .* update bitferry-$old" \
+            order source wait "$leaving" --timeout 30
+        equal "5" "$(dirty_granules source vda new)" "the recording bitmap of the source"
+        nothing_left "$BF_CASE"
+        end_proxy
+        between versions client "$first" "$last"
+        start_vm
+        told="not let in: bitferry-source [0-9.]+ speaks the protocol versions $first to $last.*update bitferry-$new"
+        wait_for 30 in_log dest "$told"
+        order dest status "$arriving" | grep -qE "$told" || die "$(order dest status "$arriving")"
+        order source abort "$leaving" >/dev/null
+        end_proxy
+    done <<<'5 9 source dest
+1 1 dest source'
     order dest abort "$arriving" >/dev/null
     nothing_left "$BF_CASE"
-    kill "$child"
-    wait "$child" || true
     between versions server 1 9
     ;;
 *)
