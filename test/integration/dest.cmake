@@ -1,5 +1,6 @@
 # Moves between two QEMUs, and what happens to bitferry-dest in them.
 bf_integration_test(dest/move_basic TIMEOUT 120)
+bf_integration_test(dest/before_ready TIMEOUT 300)
 bf_integration_test(dest/checkpoints TIMEOUT 120)
 bf_integration_test(dest/denied TIMEOUT 120)
 bf_integration_test(dest/ahead TIMEOUT 240)
@@ -8,7 +9,7 @@ bf_integration_test(dest/move_psk TIMEOUT 120)
 bf_integration_test(dest/dest_killed TIMEOUT 600)
 bf_integration_test(dest/both_killed TIMEOUT 600 UNSANITIZED)
 bf_integration_test(dest/dest_ends TIMEOUT 400)
-foreach(name source_killed source_away bitmaps qemu_ends children terminated
+foreach(name source_killed source_away steps bitmaps qemu_ends children terminated
     cancelled held no_room no_digests)
   bf_integration_test(faults/${name} TIMEOUT 600)
 endforeach()
