@@ -82,12 +82,10 @@ damaged | bare) # a carrier of one bitmap is damaged between the check and the l
         qemu-img check -q "$carrier" || die "it is to be without fault"
     fi
     kill -CONT "${daemon[dest]}"
-    # the next round stops there again
     way_copy
-    wait_for 30 grep -q 'IDLE -> ARMING' "$scratch/dest.log"
     resume() {
-        kill -CONT "${daemon[dest]}"
-        grep -q 'INSTALLED' "$scratch/source.log"
+        kill -CONT "${daemon[dest]}" # the next rounds stop there again
+        in_log source '-> INSTALLED'
     }
     wait_for 30 resume
     switch_over

@@ -25,7 +25,7 @@ go_on() {
 # pulled: whatever happens to the reads, the daemon is let go on until the source has its way
 pulled() {
     go_on
-    in_log source 'LOADING -> INSTALLED'
+    in_log source 'LOADING_CATCH_UP -> INSTALLED'
 }
 
 case $BF_CASE in

@@ -73,7 +73,7 @@ qemus) # each of them while something is asked of it
     way_copy
     go_on() {
         ! stopped dest || kill -CONT "${daemon[dest]}"
-        in_log source 'LOADING -> INSTALLED'
+        in_log source 'LOADING_CATCH_UP -> INSTALLED'
     }
     wait_for 30 go_on
     guest_writes source vda 6 7

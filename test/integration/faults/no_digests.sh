@@ -39,7 +39,7 @@ install
 qmp source block-dirty-bitmap-clear '{"node":"vda","name":"swapped"}'
 qmp source block-dirty-bitmap-merge '{"node":"vda","target":"swapped","bitmaps":["other"]}'
 recorded=$(digest_in source new)
-in_log source 'DRAINING -> SNAPPING' || die "$(cat "$scratch/source.log")"
+in_log source 'DRAINING -> INSTALLED' || die "$(cat "$scratch/source.log")"
 way_migrate
 wait_for 60 in_log source 'LOADING_DELTA -> EXAMINING'
 way_complete

@@ -48,7 +48,7 @@ source-killed) # before the switchover
     ;;
 source-quits-early) # cleanly, while it is waited for the mirror: its image keeps the bitmaps
     begin_move
-    wait_for 30 in_log source 'LOADING_FROZEN -> AWAITING_READY'
+    wait_for 30 in_log source 'LOADING -> AWAITING_READY'
     end_qemu source
     source_lost
     equal "stored: 1 2 3" "$(stored_granules "$image_source" old)" "the frozen bitmap in the image"

@@ -39,7 +39,7 @@ ok "while nobody expects the machine"
 expect_vm
 restart dest
 ok "while it is expected"
-wait_for 30 in_log source 'LOADING_FROZEN -> AWAITING_READY'
+wait_for 30 in_log source 'LOADING -> AWAITING_READY'
 restart source
 restart dest
 ok "while the disk is copied"
@@ -48,7 +48,7 @@ wait_move source "$leaving" installed
 restart source
 restart dest
 ok "when all is installed"
-wait_for 60 in_log source 'LOADING -> INSTALLED'
+wait_for 60 in_log source 'LOADING_CATCH_UP -> INSTALLED'
 guest_writes source vda 6 7
 switch_over
 settle "restarted all the time"
