@@ -130,7 +130,7 @@ static void on_server_stopped(void *ctx, const json_t *result, const struct bf_e
         clean_bitmaps(drive);
 }
 
-/* QEMU's NBD server is ours if its socket is: a helper that was killed as it loaded a carrier has
+/* QEMU's NBD server is ours if its socket is: a helper that was killed as it activated nodes has
  * left it. */
 static bool serves_for_us(const struct dest_drive *drive)
 {

@@ -140,7 +140,6 @@ int dest_load_item(struct dest_drive *drive, uint32_t index, bf_live_done_fn don
 {
     char path[BF_CARRIER_PATH_MAX + 1];
     char name[BF_TEMPORARY_NAME_MAX + 1];
-    char socket[BF_CARRIER_PATH_MAX + 1];
     struct bf_live_load_item item = {
         .name = BF_FETCH_BITMAP,
         .bitmap = temporary(drive, index, name),
@@ -149,7 +148,6 @@ int dest_load_item(struct dest_drive *drive, uint32_t index, bf_live_done_fn don
     struct bf_live_load load = {
         .path = bf_carrier_path(drive->config, drive->move->id, drive->wish.round, index, path),
         .node = drive->offer.disks[dest_disk_of(drive, index)].node,
-        .server_path = bf_carrier_socket(drive->config, drive->move->id, socket),
         .items = &item,
         .nr_items = 1,
     };

@@ -13,12 +13,10 @@
 struct load_op {
     struct bf_live_op op;
     char *path;
-    char *server_path;                    /* or NULL */
     char node[BF_LIVE_NODE_NAME_MAX + 1]; /* the carrier's, and its export's id and name */
     json_t *transaction;
     bool has_node;
     bool has_export;
-    bool has_server;
 };
 
 static void release(struct bf_live_op *op)
@@ -26,12 +24,11 @@ static void release(struct bf_live_op *op)
     struct load_op *load_op = (struct load_op *)op;
 
     free(load_op->path);
-    free(load_op->server_path);
     json_decref(load_op->transaction);
     free(load_op);
 }
 
-/* Leaving: export, server and node go in that order, after a success too */
+/* Leaving: export and node go in that order, after a success too */
 
 static void tidy(struct load_op *load_op);
 
@@ -57,17 +54,6 @@ static void on_node_removed(struct bf_live_op *op, const json_t *result, const s
 
     (void)result;
     load_op->has_node = false;
-    if (removed(load_op, err))
-        tidy(load_op);
-}
-
-static void on_server_stopped(struct bf_live_op *op, const json_t *result,
-                              const struct bf_error *err)
-{
-    struct load_op *load_op = (struct load_op *)op;
-
-    (void)result;
-    load_op->has_server = false;
     if (removed(load_op, err))
         tidy(load_op);
 }
@@ -115,14 +101,12 @@ static void tidy(struct load_op *load_op)
 {
     struct bf_live_op *op = &load_op->op;
 
-    if (op->lost || (!load_op->has_export && !load_op->has_server && !load_op->has_node))
+    if (op->lost || (!load_op->has_export && !load_op->has_node))
         bf_live_op_finish(op, op->err.code != BF_E_NONE ? &op->err : NULL);
     else if (load_op->has_export)
         bf_live_op_call(op, "block-export-del",
                         json_pack("{s:s, s:s}", "id", load_op->node, "mode", "hard"),
                         on_export_removed);
-    else if (load_op->has_server)
-        bf_live_op_call(op, "nbd-server-stop", NULL, on_server_stopped);
     else
         bf_live_op_call(op, "blockdev-del", json_pack("{s:s}", "node-name", load_op->node),
                         on_node_removed);
@@ -151,22 +135,9 @@ static void merge(struct load_op *load_op)
     bf_live_op_call(&load_op->op, "transaction", json_incref(load_op->transaction), on_merged);
 }
 
-/* Making the carrier active: before QEMU 10.0 an export does so */
-
-static void export_for_a_moment(struct load_op *load_op);
-
-static void on_server_started(struct bf_live_op *op, const json_t *result,
-                              const struct bf_error *err)
-{
-    struct load_op *load_op = (struct load_op *)op;
-
-    (void)result;
-    load_op->has_server = !err;
-    if (err)
-        fail(load_op, err);
-    else
-        export_for_a_moment(load_op);
-}
+/* Making the carrier active: before QEMU 10.0 an export does so, even one that comes to nothing for
+ * want of a server.  To start one would be in the way of whoever is to start the mirrors' at any
+ * time. */
 
 static void on_exported(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
@@ -174,14 +145,8 @@ static void on_exported(struct bf_live_op *op, const json_t *result, const struc
 
     (void)result;
     load_op->has_export = !err;
-    if (!err)
+    if (!err || (!op->lost && strstr(err->text, "NBD server not running")))
         merge(load_op);
-    else if (!op->lost && load_op->server_path && !load_op->has_server &&
-             strstr(err->text, "NBD server not running"))
-        bf_live_op_call(op, "nbd-server-start",
-                        json_pack("{s:{s:s, s:{s:s}}}", "addr", "type", "unix", "data", "path",
-                                  load_op->server_path),
-                        on_server_started);
     else
         fail(load_op, err);
 }
@@ -278,8 +243,7 @@ static int give_to_qemu(const struct load_op *load_op, struct bf_error *err)
 static int prepare(struct load_op *load_op, const struct bf_live_load *load, struct bf_error *err)
 {
     load_op->path = strdup(load->path);
-    load_op->server_path = load->server_path ? strdup(load->server_path) : NULL;
-    if (!load_op->path || (load->server_path && !load_op->server_path))
+    if (!load_op->path)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory to load a carrier");
     bf_live_node_name(load_op->op.live, load_op->node);
     load_op->transaction = transaction_for(load_op, load);

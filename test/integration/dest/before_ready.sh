@@ -99,7 +99,7 @@ begin_waiting() {
     begin_daemon source
     begin_daemon dest
     for disk; do
-        begin_mirror "$disk" "$copy_mode"
+        [ "$BF_CASE" = anew ] || begin_mirror "$disk" "$copy_mode"
         disks+=(--disk "$disk=$disk")
     done
     arriving=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" "${disks[@]}")
@@ -108,8 +108,20 @@ begin_waiting() {
     wait_for 30 waiting source "$leaving"
     wait_for 30 waiting dest "$arriving"
     order source status "$leaving" | grep -q 'under-way: waiting for the mirrors' || die "status does not say so"
+    [ "$BF_CASE" != anew ] || serve_late "$@"
     for disk; do
         job_held "$disk" || die "the mirror of $disk is ready: nothing is shown"
+    done
+}
+
+# serve_late DISK...: whoever copies them begins only now; nothing of ours was in the way
+serve_late() {
+    local disk
+    qmp dest nbd-server-start "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"$scratch/dest.nbd\"}}}"
+    qmp dest block-export-add '{"type":"nbd","id":"copy","node-name":"vda","name":"vda","writable":true}'
+    in_log dest 'QEMU: nbd-server-start' && die "bitferry-dest serves what is the orchestrator's to serve"
+    for disk; do
+        begin_mirror "$disk" "$copy_mode"
     done
 }
 
@@ -123,6 +135,11 @@ settled() {
 }
 
 copy_mode=background
+if [ "$BF_CASE" = anew ]; then
+    way_open() {
+        plain_disk dest vda "$image_dest" "$format_dest"
+    }
+fi
 begin_pair
 case $BF_CASE in
 background | write-blocking)

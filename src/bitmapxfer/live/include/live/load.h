@@ -2,8 +2,8 @@
  *
  * The carrier is opened read-only, made active if QEMU keeps it inactive (during -incoming), one
  * transaction adds and merges, and it is closed.  A carrier is made active by `blockdev-set-active`
- * where QEMU has it (10.0), else by a read-only NBD export of a moment; should no NBD server run,
- * one is started for that moment on @server_path.
+ * where QEMU has it (10.0), else by a read-only NBD export of a moment, or, should no NBD server
+ * run, by the attempt (measured on 7.2: QEMU activates the node before it looks for a server).
  */
 #ifndef LIVE_LOAD_H
 #define LIVE_LOAD_H
@@ -17,10 +17,8 @@ struct bf_live_load_item {
 };
 
 struct bf_live_load {
-    const char *path;        /* readable for QEMU; made so where we are root */
-    const char *node;        /* of the disk, of the carrier's size */
-    const char *server_path; /* a Unix socket that does not exist; NULL: an NBD server runs, or the
-                                node would be active anyway */
+    const char *path; /* readable for QEMU; made so where we are root */
+    const char *node; /* of the disk, of the carrier's size */
     const struct bf_live_load_item *items;
     uint32_t nr_items;
 };
