@@ -70,7 +70,7 @@ done
 wrote A 100
 bitmaps A
 
-step '2. It moves to B, and writes on: disk by mirror, bitmaps by bitferry, memory last'
+step '2. It moves to B, and writes on: disk by mirror, bitmaps by bitferry at the same time, memory last'
 arrive_guest B "$scratch/B.qcow2"
 guest A report >/dev/null
 move A B 2> >(as_it_goes) >"$scratch/moved"

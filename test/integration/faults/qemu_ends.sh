@@ -2,8 +2,8 @@
 # A QEMU that ends in the middle of a move, at either side: nothing half-made is published, the reason is told,
 # and what takes over its socket is not touched (FAULTS.md, 16 to 19, 21, 42, 43).
 . "$(dirname "$0")/../dest/lib.sh"
-each source-killed source-quits-early source-quits-waiting source-killed-paused source-left source-left-examined \
-    dest-quits dest-killed-committed dest-killed-unread dest-reopened dest-no-room other-vm
+each source-killed source-killed-travelling source-quits-early source-quits-waiting source-killed-paused source-left source-left-examined \
+    dest-quits dest-killed-catching-up dest-killed-committed dest-killed-unread dest-reopened dest-no-room other-vm
 
 # failed SIDE REASON: that side says so
 failed() {
@@ -45,6 +45,14 @@ source-killed) # before the switchover
     # QEMU had it open: nobody may use what is in the image
     qemu-img info --output=json "$image_source" | jq -e '."format-specific".data.bitmaps // [] |
         all(.[]; .flags | index("in-use"))' >/dev/null || die "a bitmap of the killed QEMU looks good"
+    ;;
+source-killed-travelling) # the destination has one of the snapshots
+    begin_move BITFERRY_FAIL_POINT=dest.early:stop:2
+    wait_for 30 stopped dest
+    end_qemu source KILL
+    kill -CONT "${daemon[dest]}"
+    source_lost
+    equal "" "$(stored_granules "$image_source" new)$(stored_granules "$image_source" old)" "usable bitmaps in the image"
     ;;
 source-quits-early) # cleanly, while it is waited for the mirror: its image keeps the bitmaps
     begin_move
@@ -102,6 +110,19 @@ dest-quits)
     failed dest DEST_QEMU_GONE
     wait_for 60 ended source "$leaving" failed
     equal "1 2 3" "$(dirty_granules source vda old)" "the frozen bitmap of the source"
+    clean source
+    no_carriers || die "carriers are left"
+    ;;
+dest-killed-catching-up) # it has just loaded what was written meanwhile
+    begin_move BITFERRY_FAIL_POINT=dest.early:stop:3
+    way_copy
+    wait_for 30 stopped dest
+    digest=$(digest_in source new)
+    end_qemu dest KILL
+    kill -CONT "${daemon[dest]}"
+    failed dest DEST_QEMU_GONE
+    wait_for 60 ended source "$leaving" failed
+    equal "$digest" "$(digest_in source new)" "digest of the source's bitmap"
     clean source
     no_carriers || die "carriers are left"
     ;;

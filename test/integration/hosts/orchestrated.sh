@@ -86,7 +86,7 @@ arrived() {
     wait_for 60 ended "$1" "$leaving"
     equal "committed committed" "$(status "$1" "$leaving" .state) $(status "$2" "$arriving" .state)" \
         "how it ended: $(status "$1" "$leaving" .) $(status "$2" "$arriving" .) $(tail -n 20 "$HOSTS"/?/var/log/bitferry-*.log)"
-    equal "carried carried" "$(status "$2" "$arriving" '[.bitmaps[].outcome] | join(" ")')" "bitmaps"
+    equal "carried carried" "$(status "$2" "$arriving" '[.bitmaps[].outcome] | join(" ")')" "bitmaps: $(status "$2" "$arriving" .bitmaps)"
     equal "chk1 chk2<chk1" "$(tree "$2" "$name")" "checkpoints at the destination"
     equal "" "$(tree "$1" "$name")" "checkpoints at the source"
 }

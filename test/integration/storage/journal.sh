@@ -21,7 +21,7 @@ side=${BF_CASE%%-*}
 fault=${BF_CASE#*-}
 if [ "$side" = arming ]; then # that trackers record must be known after a restart
     side=dest
-    wait_for 60 is "waiting for the source to go on" phase dest "$arriving"
+    wait_for 60 is "waiting for the mirrors" phase dest "$arriving"
     broken dest "${fault%:*}" "${fault#*:}"
     way_copy
 else # what comes next to be written down, on either side: that the bitmaps may be published
