@@ -104,7 +104,7 @@ begin_waiting() {
     done
     arriving=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" "${disks[@]}")
     leaving=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
-        --peer "127.0.0.1:$port" "${disks[@]}")
+        --peer "127.0.0.1:$port" --snapshots early "${disks[@]}")
     wait_for 30 waiting source "$leaving"
     wait_for 30 waiting dest "$arriving"
     order source status "$leaving" | grep -q 'under-way: waiting for the mirrors' || die "status does not say so"

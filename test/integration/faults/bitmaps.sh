@@ -100,7 +100,7 @@ busy) # for a while: it is waited for
     export_bitmap source new
     start_move
     way_copy
-    wait_for 30 in_log source 'LOADING_FROZEN -> SNAPPING'
+    wait_for 30 in_log source '-> SNAPPING$'
     qmp source block-export-del '{"id":"busy"}'
     wait_move source "$leaving" installed
     switch_over

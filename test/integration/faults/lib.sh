@@ -76,10 +76,11 @@ expect_vm() {
     arriving=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" --disk vda=vda)
 }
 
-# start_vm [OPTION...]: $vm is what it is called at the source, "ferry" if that is not set
+# start_vm [OPTION...]: $vm is what it is called at the source, "ferry" if that is not set;
+# $snapshots: when they are taken
 start_vm() {
     leaving=$(order source start --quiet --vm "${vm:-ferry}" --uuid "$uuid" --qmp "$scratch/source.qmp" \
-        --peer "${peer:-127.0.0.1:$port}" --disk vda=vda "$@")
+        --peer "${peer:-127.0.0.1:$port}" --snapshots "${snapshots:-auto}" --disk vda=vda "$@")
 }
 
 start_move() {

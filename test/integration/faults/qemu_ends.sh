@@ -47,6 +47,7 @@ source-killed) # before the switchover
         all(.[]; .flags | index("in-use"))' >/dev/null || die "a bitmap of the killed QEMU looks good"
     ;;
 source-killed-travelling) # the destination has one of the snapshots
+    snapshots=early
     begin_move BITFERRY_FAIL_POINT=dest.early:stop:2
     wait_for 30 stopped dest
     end_qemu source KILL
@@ -56,7 +57,7 @@ source-killed-travelling) # the destination has one of the snapshots
     ;;
 source-quits-early) # cleanly, while it is waited for the mirror: its image keeps the bitmaps
     begin_move
-    wait_for 30 in_log source 'LOADING -> AWAITING_READY'
+    wait_for 30 in_log source '-> AWAITING_READY'
     end_qemu source
     source_lost
     equal "stored: 1 2 3" "$(stored_granules "$image_source" old)" "the frozen bitmap in the image"

@@ -87,6 +87,7 @@ killed() {
     done
 }
 
+snapshots=early
 begin_pair
 configure source
 configure dest

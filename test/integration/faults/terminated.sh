@@ -39,7 +39,7 @@ ok "while nobody expects the machine"
 expect_vm
 restart dest
 ok "while it is expected"
-wait_for 30 in_log source 'LOADING -> AWAITING_READY'
+wait_for 30 in_log source '-> AWAITING_READY'
 restart source
 restart dest
 ok "while the disk is copied"

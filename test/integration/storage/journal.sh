@@ -16,6 +16,7 @@ broken() {
     wait_for 10 is "$child" awk '/^TracerPid:/ { print $2 }' "/proc/${daemon[$1]}/status"
 }
 
+snapshots=early
 start_move
 side=${BF_CASE%%-*}
 fault=${BF_CASE#*-}
