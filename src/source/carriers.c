@@ -48,6 +48,15 @@ int source_carrier_publish(const struct source_drive *drive, enum bf_round round
     return 0;
 }
 
+/* nbdkit may have it open for as long as the move goes on. */
+static void give_room_back(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 void source_carrier_delete(const struct source_drive *drive, enum bf_round round, uint32_t index)
 {
     char path[SOURCE_PATH_BYTES];
@@ -55,6 +64,7 @@ void source_carrier_delete(const struct source_drive *drive, enum bf_round round
     source_carrier_draft(drive, round, index, path);
     (void)unlink(path);
     source_carrier_path(drive, round, index, path);
+    give_room_back(path);
     (void)unlink(path);
 }
 

@@ -91,6 +91,7 @@ static bool may_hold(const struct source_drive *drive)
 void source_clean(struct source_drive *drive)
 {
     bf_server_stop(drive->server);
+    drive->serving_epoch = 0;
     source_put_stream_back(drive);
     if (!may_hold(drive))
         source_clean_on(drive);

@@ -4,7 +4,8 @@
  *     driver.c   begins, resumes, ends          talk.c    words with the destination, deadlines
  *     pump.c     facts in, wishes out           facts.c   what happens in QEMU
  *     images.h   the same for a machine that is shut off
- *     offer.c, snapshot.c, inspect.c, serve.c, hold.c, examine.c, retire.c, clean.c   one wish each
+ *     offer.c, snapshot.c, drain.c, inspect.c, serve.c, hold.c, examine.c, retire.c, clean.c: one
+ *         wish each
  *     put_back.c   what HOLD did is undone by CLEAN
  *     stream.c, repair.c   what there is to do about QEMU's own transfer of bitmaps
  */
@@ -27,6 +28,14 @@ enum source_kept {
     SOURCE_KEEPS_NOTHING, /* not yet, at least */
     SOURCE_KEPT,
     SOURCE_NOT_KEPT,
+};
+
+/** SNAPSHOT is many commands: how far the last one came. */
+struct source_snapping {
+    uint32_t epoch;
+    enum bf_round round;
+    bool begun; /* something of it may be in QEMU */
+    bool whole; /* QEMU has done all of it */
 };
 
 struct source_drive;
@@ -94,11 +103,14 @@ struct source_drive {
     uint64_t wish_ms; /* when it was */
     bool busy;        /* an operation is under way, for op_ticket */
     uint32_t op_ticket;
-    struct bf_live_op *op;          /* it can be stopped by this; or NULL */
-    uint32_t cursor;                /* how far a wish of many steps is */
-    uint8_t *drops;                 /* of the wish, one per bitmap */
+    struct bf_live_op *op; /* it can be stopped by this; or NULL */
+    uint32_t cursor;       /* how far a wish of many steps is */
+    size_t run_at;         /* how far bf_live_run_each() is */
+    uint8_t *drops;        /* of the wish, one per bitmap */
+    struct source_snapping snapping;
     struct source_reading *reading; /* SERVE, by block status */
     bool no_spill;                  /* nothing else would do */
+    uint32_t serving_epoch;         /* whose carriers nbdkit knows; 0: none */
     bool behind; /* SERVE: it is answered, and the carriers that are still to come are written */
     enum source_kept kept; /* of this epoch */
     char migration[32];    /* INSPECT: query-migrate said */
@@ -259,6 +271,8 @@ void source_snapshot(struct source_drive *drive);
 /** Does SNAPSHOT add SINCE to each disk with recording bitmaps? */
 bool source_takes_since(const struct source_drive *drive);
 bool source_reads_early(const struct source_drive *drive); /* early.c */
+/** Has QEMU done all that the last SNAPSHOT of this epoch and round wanted? */
+bool source_snapshot_is_whole(const struct source_drive *drive);
 void source_watch_drain(struct source_drive *drive);
 void source_inspect(struct source_drive *drive);
 void source_serve(struct source_drive *drive);
@@ -299,6 +313,7 @@ void source_repair(struct source_drive *drive);
 
 uint32_t source_nr_items(const struct source_drive *drive);
 bool source_item_wanted(const struct source_drive *drive, uint32_t item); /* not dropped either */
+bool source_any_item_wanted(const struct source_drive *drive);
 void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason);
 bool source_item_is_empty(const struct source_drive *drive, uint32_t item); /* not to be read */
 bool source_must_not_export(const struct source_drive *drive); /* not by block status either */
@@ -328,10 +343,14 @@ int source_activate(struct source_drive *drive, bf_live_done_fn done);
 /** RETIRE, where nobody has the images open. */
 void source_retire_stored(struct source_drive *drive);
 
-/* --- serve.c and read.c among themselves --- */
+/* --- serve.c, deltas.c and read.c among themselves --- */
 
 void source_serve_refuse(struct source_drive *drive, const char *doing, const struct bf_error *err);
 void source_serve_answer(struct source_drive *drive);
+
+/** They stop recording; then source_serve_measure(), which then reads. */
+void source_end_deltas(struct source_drive *drive);
+void source_serve_measure(struct source_drive *drive);
 
 /** Read the item at drive->cursor, or the next one that is wanted; in the end answer the wish. */
 void source_read_next(struct source_drive *drive);

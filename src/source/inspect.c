@@ -14,8 +14,11 @@ static bool all_recorders(const struct source_drive *drive, enum bf_temporary_ki
     return true;
 }
 
+/* A snapshot that was added, but not merged into, looks like one. */
 static bool all_snapshots(const struct source_drive *drive, const struct bf_live_survey *seen)
 {
+    if (!source_snapshot_is_whole(drive))
+        return false;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
         if (bf_offer_travels(&drive->offer, drive->wish.round, i) &&
             !source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, i))

@@ -30,6 +30,15 @@ bool source_item_wanted(const struct source_drive *drive, uint32_t item)
     return true;
 }
 
+bool source_any_item_wanted(const struct source_drive *drive)
+{
+    for (uint32_t i = 0; i < source_nr_items(drive); i++) {
+        if (source_item_wanted(drive, i))
+            return true;
+    }
+    return false;
+}
+
 /* Of a bitmap that QEMU brings nothing but the proof is lost with it. */
 void source_item_drop(struct source_drive *drive, uint32_t item, enum bf_drop reason)
 {

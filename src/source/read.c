@@ -12,22 +12,13 @@
 #include "drive/carriers.h"
 #include "drive/fetch.h"
 
-static bool any_wanted(const struct source_drive *drive)
-{
-    for (uint32_t i = 0; i < source_nr_items(drive); i++) {
-        if (source_item_wanted(drive, i))
-            return true;
-    }
-    return false;
-}
-
 static void read_all_ended(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
 
     if (drive->behind) {
         drive->behind = false;
-    } else if (any_wanted(drive)) {
+    } else if (source_any_item_wanted(drive)) {
         source_serve_answer(drive);
     } else {
         (void)bf_error_set(&err, BF_E_IO, "no bitmap could be read");
@@ -117,7 +108,7 @@ static bool may_answer(struct source_drive *drive)
         if (source_item_wanted(drive, i) && !source_item_known(drive, i)->known)
             return false;
     }
-    return !drive->behind && !drive->no_spill && any_wanted(drive);
+    return !drive->behind && !drive->no_spill && source_any_item_wanted(drive);
 }
 
 /* True: read on. */

@@ -1,7 +1,7 @@
 /* SERVE: snapshots or deltas out of QEMU into carriers, one bitmap a file, and nbdkit before them.
  *
- *     start nbdkit  ->  deltas: stop them recording  ->  measure  ->  read one after the other
- * (read.c)
+ *     start nbdkit  ->  deltas: stop them recording (deltas.c)  ->  measure  ->  read one after the
+ * other (read.c)
  */
 #include "drive.h"
 
@@ -19,43 +19,93 @@ void source_serve_refuse(struct source_drive *drive, const char *doing, const st
 
 /* --- serve --- */
 
-static int serve_all(struct source_drive *drive, struct bf_error *err)
-{
-    uint32_t nr = source_nr_items(drive);
-    BF_CLEANUP(bf_freep) struct bf_server_carrier *carriers = calloc(nr + 1U, sizeof *carriers);
-    BF_CLEANUP(bf_freep) char(*paths)[SOURCE_PATH_BYTES] = calloc(nr + 1U, sizeof *paths);
-    BF_CLEANUP(bf_freep) char(*names)[16] = calloc(nr + 1U, sizeof *names);
-    size_t nr_carriers = 0;
+/** What nbdkit is told of, all of an epoch at once: what is not there yet is waited for. */
+struct listing {
+    struct bf_server_carrier *carriers;
+    char (*paths)[SOURCE_PATH_BYTES];
+    char (*names)[BF_EXPORT_DISK_BYTES];
+    size_t nr;
+};
 
-    if (!carriers || !paths || !names)
-        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to serve bitmaps");
-    for (uint32_t i = 0; i < nr; i++) {
-        if (!source_item_wanted(drive, i))
-            continue;
-        source_carrier_path(drive, drive->wish.round, i, paths[i]);
-        (void)snprintf(names[i], sizeof names[i], "%u", (unsigned)i);
-        carriers[nr_carriers++] = (struct bf_server_carrier){names[i], paths[i]};
+static void release(struct listing *listing)
+{
+    free(listing->carriers);
+    free(listing->paths);
+    free(listing->names);
+}
+
+static bool reserve(struct listing *listing, size_t nr)
+{
+    *listing = (struct listing){.carriers = calloc(nr + 1, sizeof *listing->carriers),
+                                .paths = calloc(nr + 1, sizeof *listing->paths),
+                                .names = calloc(nr + 1, sizeof *listing->names)};
+    return listing->carriers && listing->paths && listing->names;
+}
+
+static void list(const struct source_drive *drive, enum bf_round round, uint32_t index,
+                 struct listing *listing)
+{
+    char *path = listing->paths[listing->nr];
+    char *name = listing->names[listing->nr];
+
+    source_carrier_path(drive, round, index, path);
+    listing->carriers[listing->nr++] =
+        (struct bf_server_carrier){bf_export_disk(round, index, name), path};
+}
+
+static void list_all(const struct source_drive *drive, struct listing *listing)
+{
+    const struct bf_offer *offer = &drive->offer;
+
+    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
+        if (bf_offer_travels(offer, BF_ROUND_FROZEN, i))
+            list(drive, BF_ROUND_FROZEN, i, listing);
+        else if (bf_offer_travels(offer, BF_ROUND_RECORDING, i))
+            list(drive, BF_ROUND_RECORDING, i, listing);
     }
-    if (nr_carriers == 0)
-        return bf_error_set(err, BF_E_IO, "no bitmap could be read");
-    return bf_server_serve(drive->server, carriers, nr_carriers, err);
+    for (uint32_t i = 0; i < offer->nr_disks; i++) {
+        if (bf_offer_travels(offer, BF_ROUND_DELTA, i))
+            list(drive, BF_ROUND_DELTA, i, listing);
+    }
 }
 
-/* The destination has the snapshots when it asks for the deltas, which may need their room. */
-static void delete_snapshots(const struct source_drive *drive)
+/* Once in an epoch: a client that comes for a delta finds an nbdkit that runs. */
+static int serve_epoch(struct source_drive *drive, struct bf_error *err)
 {
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
-        source_carrier_delete(drive, BF_ROUND_RECORDING, i);
+    struct listing listing;
+    int r = 0;
+
+    if (drive->serving_epoch == drive->wish.epoch)
+        return 0;
+    if (reserve(&listing, (size_t)drive->offer.nr_bitmaps + drive->offer.nr_disks))
+        list_all(drive, &listing);
+    else
+        r = bf_error_set(err, BF_E_NO_MEMORY, "no memory to serve bitmaps");
+    if (r == 0)
+        r = bf_server_serve(drive->server, listing.carriers, listing.nr, err);
+    release(&listing);
+    if (r == 0)
+        drive->serving_epoch = drive->wish.epoch;
+    return r;
 }
 
-/* Nothing of an earlier try may be taken for what is to come. */
+static void delete_carriers(const struct source_drive *drive, enum bf_round round, uint32_t nr)
+{
+    for (uint32_t i = 0; i < nr; i++)
+        source_carrier_delete(drive, round, i);
+}
+
+/* Nothing of an earlier epoch may be taken for what is to come.  The destination has the snapshots
+ * when it asks for the deltas, which may need their room. */
 static int serve_anew(struct source_drive *drive, struct bf_error *err)
 {
-    if (drive->wish.round == BF_ROUND_DELTA)
-        delete_snapshots(drive);
-    for (uint32_t i = 0; i < source_nr_items(drive); i++)
-        source_carrier_delete(drive, drive->wish.round, i);
-    return serve_all(drive, err);
+    bool again = drive->serving_epoch == drive->wish.epoch;
+
+    if (!again || drive->wish.round == BF_ROUND_DELTA)
+        delete_carriers(drive, BF_ROUND_RECORDING, drive->offer.nr_bitmaps);
+    if (!again)
+        delete_carriers(drive, BF_ROUND_DELTA, drive->offer.nr_disks);
+    return serve_epoch(drive, err);
 }
 
 void source_serve_answer(struct source_drive *drive)
@@ -68,8 +118,10 @@ void source_serve_answer(struct source_drive *drive)
 void source_serve_carriers(struct source_drive *drive)
 {
     struct bf_error err = BF_ERROR_INIT;
+    int r = source_any_item_wanted(drive) ? serve_epoch(drive, &err)
+                                          : bf_error_set(&err, BF_E_IO, "no bitmap could be read");
 
-    if (serve_all(drive, &err) < 0)
+    if (r < 0)
         source_serve_refuse(drive, "serving", &err);
     else
         source_serve_answer(drive);
@@ -80,6 +132,16 @@ void source_serve_carriers(struct source_drive *drive)
 static bool can_be_summarized(const struct bf_live_measure *measure)
 {
     return measure->found && measure->no_digests && !measure->inconsistent;
+}
+
+static enum bf_drop judge(const struct source_drive *drive, uint32_t item,
+                          const struct bf_live_measure *measure)
+{
+    const struct bf_offer_disk *disk = &drive->offer.disks[source_item_disk(drive, item)];
+
+    if (measure->found && measure->disk_size_bytes != disk->size_bytes)
+        return BF_DROP_DISK_RESIZED;
+    return measure->digested || can_be_summarized(measure) ? BF_DROP_NONE : BF_DROP_SERVE_FAILED;
 }
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -95,13 +157,15 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
         return;
     }
     for (uint32_t i = 0; i < source_nr_items(drive) && at < nr_measures; i++) {
+        enum bf_drop drop;
+
         if (!bf_offer_travels(&drive->offer, drive->wish.round, i))
             continue;
+        drop = judge(drive, i, &measures[at]);
         *source_item_known(drive, i) = (struct bf_known){
             measures[at].digested && source_item_wanted(drive, i), measures[at].summary};
-        if (!measures[at].digested && !can_be_summarized(&measures[at]) &&
-            source_item_wanted(drive, i))
-            source_item_drop(drive, i, BF_DROP_SERVE_FAILED);
+        if (drop != BF_DROP_NONE && source_item_wanted(drive, i))
+            source_item_drop(drive, i, drop);
         else
             source_item_progress(drive, i, 0, source_item_bytes(drive, i));
         at++;
@@ -111,7 +175,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
     source_read_next(drive);
 }
 
-static void measure(struct source_drive *drive)
+void source_serve_measure(struct source_drive *drive)
 {
     uint32_t nr = source_nr_items(drive);
     BF_CLEANUP(bf_freep) struct bf_live_place *places = calloc(nr + 1U, sizeof *places);
@@ -136,73 +200,6 @@ static void measure(struct source_drive *drive)
         source_serve_refuse(drive, "measuring", &err);
 }
 
-/* --- deltas --- */
-
-static void on_disabled(void *ctx, enum bf_live_end end, const struct bf_error *err)
-{
-    struct source_drive *drive = ctx;
-
-    if (!source_op_ended(drive))
-        return;
-    if (end == BF_LIVE_DONE)
-        measure(drive);
-    else
-        source_serve_refuse(drive, "ending the deltas", err);
-}
-
-static void disable_deltas(struct source_drive *drive)
-{
-    struct bf_live_actions actions;
-    char name[BF_TEMPORARY_NAME_MAX + 1];
-    struct bf_error err = BF_ERROR_INIT;
-
-    bf_live_actions_begin(&actions);
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (source_item_wanted(drive, i))
-            bf_live_actions_disable(&actions, drive->offer.disks[i].node,
-                                    source_item_temporary(drive, i, name));
-    }
-    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_disabled, drive,
-                    &err) == 0)
-        source_op_began(drive);
-    else
-        source_serve_refuse(drive, "ending the deltas", &err);
-}
-
-/* Disks that were unplugged, swapped or resized meanwhile must not cost the others. */
-static enum bf_drop judge_disk(const struct source_drive *drive, uint32_t disk,
-                               const struct bf_live_survey *seen)
-{
-    const struct bf_offer_disk *offered = &drive->offer.disks[disk];
-    const struct bf_live_disk *found = bf_live_survey_disk(seen, offered->name);
-
-    if (!found || found->node[0] == '\0')
-        return BF_DROP_BITMAP_VANISHED;
-    if (found->size_bytes != offered->size_bytes)
-        return BF_DROP_DISK_RESIZED;
-    return source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, disk) ? BF_DROP_NONE
-                                                                        : BF_DROP_DELTA_LOST;
-}
-
-static void on_disks_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
-{
-    struct source_drive *drive = ctx;
-
-    if (!source_op_ended(drive))
-        return;
-    if (err) {
-        source_serve_refuse(drive, "looking at the disks", err);
-        return;
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        enum bf_drop drop = judge_disk(drive, i, seen);
-
-        if (drop != BF_DROP_NONE && source_item_wanted(drive, i))
-            source_item_drop(drive, i, drop);
-    }
-    disable_deltas(drive);
-}
-
 static void forget_deltas(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++)
@@ -219,10 +216,10 @@ static void serve_out_of_qemu(struct source_drive *drive)
         (void)serve_anew(drive, &err);
     if (err.code != BF_E_NONE)
         source_serve_refuse(drive, "reading", &err);
-    else if (drive->wish.round != BF_ROUND_DELTA)
-        measure(drive);
-    else if (source_look(drive, on_disks_seen) < 0)
-        disable_deltas(drive);
+    else if (drive->wish.round == BF_ROUND_DELTA)
+        source_end_deltas(drive);
+    else
+        source_serve_measure(drive);
 }
 
 void source_serve(struct source_drive *drive)

@@ -1,10 +1,18 @@
-/* SNAPSHOT, and WATCH_DRAIN, which it waits for. */
+/* SNAPSHOT, bitmap by bitmap.
+ *
+ *     of each disk: recorders  ->  of each bitmap: add, merge  ->  a look at what that has made
+ *
+ * Not in one transaction, which waits for the mirrors' I/O and holds QEMU's main loop until all is
+ * done (42 ms with ten bitmaps of 16.7 M bits, measured on 7.2).  A copy that was taken after a
+ * recorder began, united with what that has, is at any later moment exactly the bitmap; whatever
+ * does not record is the same at any time.
+ */
 #include "drive.h"
 
 #include "base/fail_point.h"
 #include "daemon/log.h"
 
-/* --- SNAPSHOT: one transaction, then a look at what it has made --- */
+/* --- the look --- */
 
 /* The snapshot of a united bitmap says nothing of its own part, by which it will be examined. */
 static void on_own_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -54,29 +62,115 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
         source_doubt(drive);
 }
 
+static void look_at_snapshots(struct source_drive *drive)
+{
+    drive->snapping.whole = true;
+    bf_fail_point("source.snapped");
+    if (source_look(drive, on_seen) < 0)
+        source_doubt(drive);
+}
+
+/* --- what an earlier try has left --- */
+
+static void take_next(struct source_drive *drive);
+
+/* Whatever is left now is in the way of the next try, which is refused then. */
+static void on_removed(void *ctx, enum bf_live_end end, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+
+    if (!source_op_ended(drive))
+        return;
+    if (end == BF_LIVE_REFUSED)
+        bf_log(BF_LOG_WARNING, "move %s: removing snapshots: %s", drive->move->id, err->text);
+    if (end == BF_LIVE_UNKNOWN)
+        source_doubt(drive);
+    else
+        drive->again_step(drive);
+}
+
+static void remove_found(const struct source_drive *drive, const struct bf_live_survey *seen,
+                         enum bf_temporary_kind kind, uint32_t index,
+                         struct bf_live_actions *actions)
+{
+    const struct bf_live_bitmap *found = source_find_temporary(drive, seen, kind, index);
+    uint32_t disk = kind == BF_TEMPORARY_SNAPSHOT ? drive->offer.states[index].disk : index;
+
+    if (found)
+        bf_live_actions_remove(actions, drive->offer.disks[disk].node, found->name);
+}
+
+static void on_left_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
+{
+    struct source_drive *drive = ctx;
+    struct bf_live_actions actions;
+
+    if (!source_op_ended(drive))
+        return;
+    if (err) {
+        source_doubt(drive);
+        return;
+    }
+    bf_live_actions_begin(&actions);
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        if (bf_offer_travels(&drive->offer, drive->wish.round, i))
+            remove_found(drive, seen, BF_TEMPORARY_SNAPSHOT, i, &actions);
+    }
+    for (uint32_t i = 0; i < drive->offer.nr_disks && drive->wish.with_delta; i++) {
+        remove_found(drive, seen, BF_TEMPORARY_DELTA, i, &actions);
+        remove_found(drive, seen, BF_TEMPORARY_SINCE, i, &actions);
+    }
+    if (json_array_size(actions.list) == 0) {
+        bf_live_actions_release(&actions);
+        drive->again_step(drive);
+    } else if (bf_live_run_apart(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS,
+                                 on_removed, drive, NULL) == 0) {
+        source_op_began(drive);
+    } else {
+        source_doubt(drive);
+    }
+}
+
+/* What was dropped meanwhile is left to CLEAN. */
+static void remove_left(struct source_drive *drive, void (*then)(struct source_drive *drive))
+{
+    drive->again_step = then;
+    if (source_look(drive, on_left_seen) < 0)
+        source_doubt(drive);
+}
+
+/* --- step by step: the recorders, then one bitmap after the other --- */
+
 static bool may_wait(const struct source_drive *drive)
 {
     return drive->offer.kind != BF_HANDOFF_NATIVE && /* there its migration has begun */
            uv_now(drive->loop) - drive->wish_ms < drive->config->busy_timeout_s * 1000;
 }
 
-static void on_done(void *ctx, enum bf_live_end end, const struct bf_error *err)
+static void refuse(struct source_drive *drive)
+{
+    drive->snapping.begun = false;
+    source_answer(drive, BF_SOURCE_REFUSED);
+}
+
+static void on_taken(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
 
-    bf_fail_point("source.snapped");
+    bf_fail_point("source.snapping");
     if (!source_op_ended(drive))
         return;
     if (end == BF_LIVE_UNKNOWN) {
         source_doubt(drive);
     } else if (end == BF_LIVE_DONE) {
-        if (source_look(drive, on_seen) < 0)
-            source_doubt(drive);
+        drive->run_at = 0;
+        drive->cursor++;
+        take_next(drive);
     } else if (err->code == BF_E_BITMAP_BUSY && may_wait(drive)) {
-        source_again(drive, source_snapshot);
+        source_again(drive, take_next); /* from run_at on */
     } else {
         bf_log(BF_LOG_WARNING, "move %s: snapshot: %s", drive->move->id, err->text);
-        source_answer(drive, BF_SOURCE_REFUSED);
+        remove_left(drive, refuse);
     }
 }
 
@@ -93,22 +187,21 @@ static void unite(const struct source_drive *drive, struct bf_live_actions *acti
     }
 }
 
-static void add_snapshots(const struct source_drive *drive, struct bf_live_actions *actions)
+static void add_snapshot(const struct source_drive *drive, uint32_t index,
+                         struct bf_live_actions *actions)
 {
     const struct bf_offer *offer = &drive->offer;
     char name[BF_TEMPORARY_NAME_MAX + 1];
 
-    for (uint32_t i = 0; i < offer->nr_bitmaps; i++) {
-        if (!bf_offer_travels(offer, drive->wish.round, i))
-            continue;
-        (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_SNAPSHOT, i, name);
-        bf_live_actions_snapshot(actions, offer->disks[offer->states[i].disk].node, name,
-                                 offer->bitmaps[i].name, offer->bitmaps[i].granularity_bytes);
-        unite(drive, actions, i, name);
-    }
+    if (!bf_offer_travels(offer, drive->wish.round, index))
+        return;
+    (void)bf_offer_temporary(offer, drive->wish.epoch, BF_TEMPORARY_SNAPSHOT, index, name);
+    bf_live_actions_snapshot(actions, offer->disks[offer->states[index].disk].node, name,
+                             offer->bitmaps[index].name, offer->bitmaps[index].granularity_bytes);
+    unite(drive, actions, index, name);
 }
 
-/* Of each disk with recording bitmaps one that records from the snapshot on. */
+/* Of each disk with recording bitmaps one that records from before the first snapshot on. */
 static void add_recorders(const struct source_drive *drive, enum bf_temporary_kind kind,
                           struct bf_live_actions *actions)
 {
@@ -120,6 +213,41 @@ static void add_recorders(const struct source_drive *drive, enum bf_temporary_ki
             continue;
         (void)bf_offer_temporary(offer, drive->wish.epoch, kind, i, name);
         bf_live_actions_record(actions, offer->disks[i].node, name, bf_offer_finest(offer, i));
+    }
+}
+
+static void add_step(const struct source_drive *drive, struct bf_live_actions *actions)
+{
+    if (drive->cursor > 0) {
+        add_snapshot(drive, drive->cursor - 1, actions);
+        return;
+    }
+    if (drive->wish.with_delta)
+        add_recorders(drive, BF_TEMPORARY_DELTA, actions);
+    if (source_takes_since(drive))
+        add_recorders(drive, BF_TEMPORARY_SINCE, actions);
+}
+
+static void take_next(struct source_drive *drive)
+{
+    struct bf_live *live = bf_qemu_live(drive->qemu);
+    struct bf_live_actions actions;
+
+    bf_live_actions_begin(&actions);
+    for (; drive->cursor <= drive->offer.nr_bitmaps; drive->cursor++) {
+        add_step(drive, &actions);
+        if (json_array_size(actions.list) > 0 || actions.broken)
+            break;
+    }
+    if (drive->cursor > drive->offer.nr_bitmaps && live) {
+        bf_live_actions_release(&actions);
+        look_at_snapshots(drive);
+    } else if (live && bf_live_run_each(live, &actions, &drive->run_at, BF_QEMU_DEADLINE_MS,
+                                        on_taken, drive, NULL) == 0) {
+        source_op_began(drive);
+    } else {
+        bf_live_actions_release(&actions);
+        source_answer(drive, BF_SOURCE_REFUSED);
     }
 }
 
@@ -136,79 +264,29 @@ bool source_takes_since(const struct source_drive *drive)
            !drive->move->plan.no_hold;
 }
 
+bool source_snapshot_is_whole(const struct source_drive *drive)
+{
+    return drive->snapping.whole && drive->snapping.epoch == drive->wish.epoch &&
+           drive->snapping.round == drive->wish.round;
+}
+
+static void begin(struct source_drive *drive)
+{
+    drive->run_at = 0;
+    drive->snapping = (struct source_snapping){
+        .epoch = drive->wish.epoch, .round = drive->wish.round, .begun = true};
+    take_next(drive);
+}
+
 void source_snapshot(struct source_drive *drive)
 {
-    struct bf_live_actions actions;
+    const struct source_snapping *last = &drive->snapping;
 
     drive->kept = SOURCE_KEEPS_NOTHING;
-    if (!bf_qemu_live(drive->qemu) || would_be_sent(drive)) {
+    if (!bf_qemu_live(drive->qemu) || would_be_sent(drive))
         source_answer(drive, BF_SOURCE_REFUSED);
-        return;
-    }
-    bf_live_actions_begin(&actions);
-    add_snapshots(drive, &actions);
-    if (drive->wish.with_delta)
-        add_recorders(drive, BF_TEMPORARY_DELTA, &actions);
-    if (source_takes_since(drive))
-        add_recorders(drive, BF_TEMPORARY_SINCE, &actions);
-    if (bf_live_run(bf_qemu_live(drive->qemu), &actions, BF_QEMU_DEADLINE_MS, on_done, drive,
-                    NULL) == 0)
-        source_op_began(drive);
+    else if (last->begun && last->epoch == drive->wish.epoch && last->round == drive->wish.round)
+        remove_left(drive, begin);
     else
-        source_answer(drive, BF_SOURCE_REFUSED);
-}
-
-/* --- WATCH_DRAIN: what a later CLEARED is judged by, then the mirrors --- */
-
-/* Whatever such a mirror has not copied yet it will write to the destination, where the tracker
- * sees it: none has to be waited for.  One that leaves zeroes out (QEMU 10.1) proves nothing by
- * being drained, of a bitmap that is cleared behind it (handoff/source.h): there, deltas. */
-static bool mirrors_write_all(const struct source_drive *drive)
-{
-    struct bf_qmp_version version = bf_live_identity(bf_qemu_live(drive->qemu))->version;
-
-    return version.major > 0 && (version.major < 10 || (version.major == 10 && version.minor == 0));
-}
-
-static void need_no_drain(struct source_drive *drive)
-{
-    if (!mirrors_write_all(drive)) {
-        source_tell(drive, BF_SOURCE_TOO_BUSY);
-        return;
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (drive->machine.state == BF_SOURCE_DRAINING)
-            source_feed(drive, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED,
-                                                        .ticket = drive->wish.ticket,
-                                                        .disk = i});
-    }
-}
-
-static void on_baseline(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
-{
-    struct source_drive *drive = ctx;
-
-    if (!source_op_ended(drive))
-        return;
-    if (err) {
-        source_repeat(drive);
-        return;
-    }
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[i];
-        const struct bf_live_bitmap *found =
-            source_find(drive, seen, drive->offer.states[i].disk, bitmap->name);
-
-        if (found && drive->offer.states[i].recording && found->dirty_bytes > bitmap->dirty_bytes)
-            bitmap->dirty_bytes = found->dirty_bytes;
-    }
-    need_no_drain(drive);
-}
-
-void source_watch_drain(struct source_drive *drive)
-{
-    if (!bf_qemu_live(drive->qemu))
-        return; /* QEMU_GONE ends this */
-    if (!bf_qemu_live_watch(drive->qemu) || source_look(drive, on_baseline) < 0)
-        source_repeat(drive);
+        begin(drive);
 }

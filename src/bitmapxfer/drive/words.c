@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPORT_NAME_BYTES = 24 };
+enum { EXPORT_NAME_BYTES = BF_EXPORT_DISK_BYTES + sizeof "/bits" };
 
 struct bf_said {
     Bitferry__Envelope envelope;
@@ -181,13 +181,22 @@ enum bf_round bf_step_round(enum bf_step step)
     }
 }
 
+const char *bf_export_disk(enum bf_round round, uint32_t index, char buf[BF_EXPORT_DISK_BYTES])
+{
+    (void)snprintf(buf, BF_EXPORT_DISK_BYTES, round == BF_ROUND_DELTA ? "delta%u" : "%u",
+                   (unsigned)index);
+    return buf;
+}
+
 static void fill_export(Bitferry__Export *export, const struct bf_offer *offer, bool delta,
                         uint32_t index, char *name)
 {
     const struct bf_known *known = delta ? &offer->deltas[index] : &offer->bitmaps[index].announced;
     uint32_t disk = delta ? index : offer->states[index].disk;
+    char served[BF_EXPORT_DISK_BYTES];
 
-    (void)snprintf(name, EXPORT_NAME_BYTES, "%u/bits", (unsigned)index);
+    (void)snprintf(name, EXPORT_NAME_BYTES, "%s/bits",
+                   bf_export_disk(delta ? BF_ROUND_DELTA : BF_ROUND_RECORDING, index, served));
     bitferry__export__init(export);
     export->index = index;
     export->name = text_bytes(name);

@@ -11,7 +11,7 @@ struct spill_op {
     struct bf_live_op op;
     char *path;
     char node[BF_LIVE_NODE_NAME_MAX + 1];
-    json_t *transactions; /* arguments, one per bitmap */
+    struct bf_live_actions actions; /* add, merge, of each bitmap */
     size_t nr_run;
     bool has_node;
 };
@@ -21,7 +21,7 @@ static void release(struct bf_live_op *op)
     struct spill_op *spill_op = (struct spill_op *)op;
 
     free(spill_op->path);
-    json_decref(spill_op->transactions);
+    bf_live_actions_release(&spill_op->actions);
     free(spill_op);
 }
 
@@ -65,19 +65,21 @@ static void on_removed(struct bf_live_op *op, const json_t *result, const struct
 
 static void on_merged(struct bf_live_op *op, const json_t *result, const struct bf_error *err);
 
+/* One command after the other: nobody sees the carrier before it is whole, and a transaction would
+ * wait for the guest's I/O, and hold QEMU's main loop for twice as long. */
 static void merge_next(struct spill_op *spill_op)
 {
     struct bf_live_op *op = &spill_op->op;
+    const json_t *action = json_array_get(spill_op->actions.list, spill_op->nr_run++);
 
     if (op->stopped)
         (void)bf_error_set(&op->err, BF_E_INTERRUPTED, "the spill was stopped");
-    if (op->stopped || spill_op->nr_run == json_array_size(spill_op->transactions)) {
+    if (op->stopped || !action) {
         tidy(spill_op);
         return;
     }
-    bf_live_op_call(op, "transaction",
-                    json_incref(json_array_get(spill_op->transactions, spill_op->nr_run++)),
-                    on_merged);
+    bf_live_op_call(op, json_string_value(json_object_get(action, "type")),
+                    json_incref(json_object_get(action, "data")), on_merged);
 }
 
 static void on_merged(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
@@ -104,8 +106,7 @@ static void on_added(struct bf_live_op *op, const json_t *result, const struct b
     merge_next(spill_op);
 }
 
-static json_t *transaction_for(const struct spill_op *spill_op,
-                               const struct bf_live_spill_item *item)
+static void add_item(struct spill_op *spill_op, const struct bf_live_spill_item *item)
 {
     const struct bf_live_add add = {
         .node = spill_op->node,
@@ -114,34 +115,25 @@ static json_t *transaction_for(const struct spill_op *spill_op,
         .recording = item->recording,
         .persistent = true,
     };
-    struct bf_live_actions actions;
-    json_t *arguments = NULL;
 
-    bf_live_actions_begin(&actions);
-    bf_live_actions_add(&actions, &add);
-    bf_live_actions_merge(&actions, spill_op->node, item->name, item->node, item->bitmap);
-    if (!actions.broken)
-        arguments = json_pack("{s:O}", "actions", actions.list);
-    bf_live_actions_release(&actions);
-    return arguments;
+    bf_live_actions_add(&spill_op->actions, &add);
+    bf_live_actions_merge(&spill_op->actions, spill_op->node, item->name, item->node, item->bitmap);
 }
 
 static int prepare(struct spill_op *spill_op, const struct bf_live_spill *spill,
                    struct bf_error *err)
 {
     spill_op->path = strdup(spill->path);
-    spill_op->transactions = json_array();
-    if (!spill_op->path || !spill_op->transactions)
+    if (!spill_op->path)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for a spill");
     bf_live_node_name(spill_op->op.live, spill_op->node);
-    for (uint32_t i = 0; i < spill->nr_items; i++) {
-        if (json_array_append_new(spill_op->transactions,
-                                  transaction_for(spill_op, &spill->items[i])) < 0)
-            return bf_error_set(err, BF_E_UNSUPPORTED,
-                                "a bitmap of node '%s' has a name that is not UTF-8: QEMU cannot "
-                                "be told to write it into a file",
-                                spill->items[i].node);
-    }
+    bf_live_actions_begin(&spill_op->actions);
+    for (uint32_t i = 0; i < spill->nr_items; i++)
+        add_item(spill_op, &spill->items[i]);
+    if (spill_op->actions.broken)
+        return bf_error_set(err, BF_E_UNSUPPORTED,
+                            "a spill cannot be said in JSON: a bitmap's name is not UTF-8, or "
+                            "there is no memory");
     return bf_empty_carrier_make(spill->path, spill->size_bytes, &spill_op->op.live->identity, err);
 }
 

@@ -206,3 +206,76 @@ int bf_live_run_apart(struct bf_live *live, struct bf_live_actions *actions, uin
     bf_live_actions_release(actions);
     return r;
 }
+
+/* --- one after the other --- */
+
+struct each_op {
+    struct bf_live_op op;
+    json_t *list;
+    size_t *at; /* the caller's */
+};
+
+static void release_each(struct bf_live_op *op)
+{
+    struct each_op *each_op = (struct each_op *)op;
+
+    json_decref(each_op->list);
+    free(each_op);
+}
+
+/* What an action is called in a transaction it is called by itself, too. */
+static const char *command_at(const struct each_op *each_op, json_t **ret_arguments)
+{
+    const json_t *action = json_array_get(each_op->list, *each_op->at);
+
+    *ret_arguments = json_incref(json_object_get(action, "data"));
+    return json_string_value(json_object_get(action, "type"));
+}
+
+static void on_next_done(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
+{
+    struct each_op *each_op = (struct each_op *)op;
+    const char *command;
+    json_t *arguments;
+
+    (void)result;
+    if (!err && ++*each_op->at < json_array_size(each_op->list)) {
+        command = command_at(each_op, &arguments);
+        bf_live_op_call(op, command, arguments, on_next_done);
+    } else {
+        bf_live_op_finish(op, err);
+    }
+}
+
+static int run_each(struct bf_live *live, json_t *list, size_t *at, uint64_t deadline_ms,
+                    bf_live_done_fn done, void *ctx, struct bf_error *err)
+{
+    struct each_op *each_op = calloc(1, sizeof *each_op);
+    const char *command;
+    json_t *arguments;
+
+    if (!each_op)
+        return bf_error_set(err, BF_E_NO_MEMORY, "no memory to change bitmaps");
+    bf_live_op_init(&each_op->op, live, deadline_ms, release_each);
+    each_op->op.done = done;
+    each_op->op.ctx = ctx;
+    each_op->list = json_incref(list);
+    each_op->at = at;
+    command = command_at(each_op, &arguments);
+    return bf_live_op_start(&each_op->op, command, arguments, on_next_done, err);
+}
+
+int bf_live_run_each(struct bf_live *live, struct bf_live_actions *actions, size_t *at,
+                     uint64_t deadline_ms, bf_live_done_fn done, void *ctx, struct bf_error *err)
+{
+    int r;
+
+    if (actions->broken)
+        r = cannot_say(err);
+    else if (*at >= json_array_size(actions->list))
+        r = bf_error_set(err, BF_E_INVALID, "no change of a bitmap is left to be made");
+    else
+        r = run_each(live, actions->list, at, deadline_ms, done, ctx, err);
+    bf_live_actions_release(actions);
+    return r;
+}

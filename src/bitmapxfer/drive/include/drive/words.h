@@ -36,6 +36,11 @@ int bf_word_from_envelope(const Bitferry__Envelope *envelope, uint32_t nr_bitmap
 bool bf_offer_travels(const struct bf_offer *offer, enum bf_round round, uint32_t index);
 enum bf_round bf_step_round(enum bf_step step);
 
+enum { BF_EXPORT_DISK_BYTES = 16 };
+
+/** What stands for the disk in the name of the export that travels as @index of @round. */
+const char *bf_export_disk(enum bf_round round, uint32_t index, char buf[BF_EXPORT_DISK_BYTES]);
+
 /** "16 bytes" from "xxxxxxxx-xxxx-...".  False: it is no UUID. */
 bool bf_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 

@@ -1,6 +1,6 @@
 /** Let a running QEMU write bitmaps into a carrier file.
  *
- * An empty qcow2 is made here, added to QEMU, one transaction per bitmap adds and merges, and the
+ * An empty qcow2 is made here, added to QEMU, each bitmap is added and merged into it, and the
  * removal of the node makes QEMU store all of them.  That last step holds QEMU's main loop: it
  * grows with the bitmaps in the file, so a guest with large bitmaps wants one bitmap a file.
  *

@@ -1,6 +1,7 @@
-/** Changes of bitmaps, all or nothing: one QMP `transaction` over any number of disks.
+/** Changes of bitmaps, all or nothing: one QMP `transaction` over any number of disks.  Or each by
+ *  itself, where they need not hold together.
  *
- *     begin   add, merge, remove, ... (each appends an action)   run
+ *     begin   add, merge, remove, ... (each appends an action)   run, run apart, run each
  *
  * The snapshot, the tracker and the commit of DESIGN.md are each one of these; the functions at the
  * end build them.  An action that cannot be put into words (a name that is not UTF-8, no memory) is
@@ -46,6 +47,13 @@ int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t 
  * UNKNOWN. */
 int bf_live_run_apart(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
                       bf_live_done_fn done, void *ctx, struct bf_error *err);
+
+/** The same, but one after the other, from the one at *@at on, to the first refusal.  *@at is
+ *  borrowed until the end, and counts what QEMU has done.  Without an action from there on:
+ * INVALID. Ends: DONE; REFUSED with QEMU's word about the one at *@at: those before it are done,
+ * none behind it; UNKNOWN: the one at *@at may be done. */
+int bf_live_run_each(struct bf_live *live, struct bf_live_actions *actions, size_t *at,
+                     uint64_t deadline_ms, bf_live_done_fn done, void *ctx, struct bf_error *err);
 
 /** Snapshot: a disabled, transient @name on @node with the bits of @source. */
 void bf_live_actions_snapshot(struct bf_live_actions *actions, const char *node, const char *name,
