@@ -10,11 +10,6 @@ begin_hosts
 many_bits
 begin_daemons 'peer_timeout_s = 3' 'pull_timeout_s = 2'
 
-half_way() {
-    order dest status --json "$arriving" | jq -e '.moves[0].bitmaps[] | select(.bitmap == "many") |
-        .done_bytes > 0 and .done_bytes < .total_bytes' >/dev/null
-}
-
 # pulling: a bitmap is half way to the destination
 pulling() {
     slow source 1mbit

@@ -11,10 +11,6 @@ many_bits
 begin_daemons
 digest=$(digest_in source many)
 
-half_way() {
-    order dest status --json "$arriving" | jq -e '.moves[0].bitmaps[] | select(.bitmap == "many") |
-        .done_bytes > 0 and .done_bytes < .total_bytes' >/dev/null
-}
 nbdkits() {
     pgrep -P "${daemon[source]}" nbdkit
 }

@@ -95,3 +95,11 @@ many_bits() {
     qmp source block-dirty-bitmap-clear '{"node":"vda","name":"new"}'
     guest_writes source vda 5
 }
+
+# half_way: many of its bits are on their way, and not all are there.  What has arrived out of order is not counted as
+# fetched yet, so the card is asked.
+half_way() {
+    [ "$(on source ip -s -j link show wire | jq '.[0].stats64.tx.bytes')" -gt 200000 ] &&
+        order dest status --json "$arriving" | jq -e '.moves[0].bitmaps[] | select(.bitmap == "many") |
+            .done_bytes < .total_bytes' >/dev/null
+}
