@@ -5,7 +5,6 @@
 #include "daemon/log.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static bool is_to_undo(const struct dest_drive *drive, uint32_t index)
 {
@@ -117,41 +116,9 @@ static void clean_bitmaps(struct dest_drive *drive)
         dest_doubt(drive);
 }
 
-static void on_server_stopped(void *ctx, const json_t *result, const struct bf_error *err)
-{
-    struct dest_drive *drive = ctx;
-
-    (void)result;
-    if (!dest_op_ended(drive))
-        return;
-    if (err && err->code != BF_E_QMP_ERROR)
-        dest_doubt(drive);
-    else
-        clean_bitmaps(drive);
-}
-
-/* QEMU's NBD server is ours if its socket is: a helper that was killed as it activated nodes has
- * left it. */
-static bool serves_for_us(const struct dest_drive *drive)
-{
-    char path[BF_CARRIER_PATH_MAX + 1];
-    struct stat st;
-
-    return lstat(bf_carrier_socket(drive->config, drive->move->id, path), &st) == 0 &&
-           S_ISSOCK(st.st_mode);
-}
-
 void dest_clean(struct dest_drive *drive)
 {
-    struct bf_live *live = bf_qemu_live(drive->qemu);
-
     dest_stop_pull(drive);
     dest_put_stream_back(drive);
-    if (!live || !serves_for_us(drive))
-        clean_bitmaps(drive);
-    else if (bf_qmp_send(bf_live_qmp(live), "nbd-server-stop", NULL, BF_QEMU_DEADLINE_MS,
-                         on_server_stopped, drive, NULL) == 0)
-        dest_op_began(drive);
-    else
-        dest_doubt(drive);
+    clean_bitmaps(drive);
 }

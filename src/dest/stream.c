@@ -6,7 +6,6 @@
 #include "live/activate.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 static void on_set(void *ctx, const json_t *result, const struct bf_error *err)
 {
@@ -109,9 +108,7 @@ static void remove_colliding(struct dest_drive *drive)
 static void on_active(void *ctx, enum bf_live_end end, const struct bf_error *err)
 {
     struct dest_drive *drive = ctx;
-    char path[BF_CARRIER_PATH_MAX + 1];
 
-    (void)unlink(bf_carrier_socket(drive->config, drive->move->id, path));
     if (!dest_op_ended(drive))
         return;
     if (end == BF_LIVE_DONE && bf_qemu_live(drive->qemu)) {
@@ -139,7 +136,6 @@ void dest_remove_colliding(struct dest_drive *drive)
     const struct bf_offer *offer = &drive->offer;
     struct bf_live *live = bf_qemu_live(drive->qemu);
     BF_CLEANUP(bf_freep) const char **nodes = calloc(offer->nr_disks + 1U, sizeof *nodes);
-    char path[BF_CARRIER_PATH_MAX + 1];
     uint32_t nr_nodes = 0;
 
     for (uint32_t i = 0; nodes && i < offer->nr_disks; i++) {
@@ -148,12 +144,8 @@ void dest_remove_colliding(struct dest_drive *drive)
     }
     if (nr_nodes == 0) {
         drive->again_step(drive);
-    } else if (live &&
-               bf_carrier_folder_make(drive->config, drive->move->id, bf_live_identity(live),
-                                      NULL) == 0 &&
-               bf_live_activate(live, nodes, nr_nodes,
-                                bf_carrier_socket(drive->config, drive->move->id, path),
-                                BF_QEMU_DEADLINE_MS, on_active, drive, NULL) == 0) {
+    } else if (live && bf_live_activate(live, nodes, nr_nodes, NULL, BF_QEMU_DEADLINE_MS, on_active,
+                                        drive, NULL) == 0) {
         dest_op_began(drive);
     } else {
         dest_repeat(drive);

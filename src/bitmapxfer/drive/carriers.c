@@ -24,14 +24,6 @@ const char *bf_carrier_path(const struct bf_config *config, const char *move_id,
     return buf;
 }
 
-const char *bf_carrier_socket(const struct bf_config *config, const char *move_id,
-                              char buf[BF_CARRIER_PATH_MAX + 1])
-{
-    (void)snprintf(buf, BF_CARRIER_PATH_MAX + 1, "%s/bitferry-%s/nbd.sock", config->carrier_dir,
-                   move_id);
-    return buf;
-}
-
 /* QEMU of another user enters by the folder's name, and opens only what was given to it. */
 static mode_t mode_for(const struct bf_live_identity *qemu)
 {
@@ -84,6 +76,5 @@ void bf_carrier_folder_remove(const struct bf_config *config, const char *move_i
         (void)unlink(bf_carrier_path(config, move_id, BF_ROUND_RECORDING, i, path));
     for (uint32_t i = 0; i < nr_disks; i++)
         (void)unlink(bf_carrier_path(config, move_id, BF_ROUND_DELTA, i, path));
-    (void)unlink(bf_carrier_socket(config, move_id, path));
     (void)rmdir(folder_path(config, move_id, path));
 }

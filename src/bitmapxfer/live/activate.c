@@ -9,7 +9,7 @@ struct activate_op {
     char **nodes;
     uint32_t nr_nodes;
     uint32_t at;
-    char *server_path;
+    char *server_path; /* or NULL */
     char export_name[BF_LIVE_NODE_NAME_MAX + 1];
     bool has_server; /* ours */
 };
@@ -83,13 +83,16 @@ static void on_server_started(struct bf_live_op *op, const json_t *result,
 static void on_exported(struct bf_live_op *op, const json_t *result, const struct bf_error *err)
 {
     struct activate_op *activate = (struct activate_op *)op;
+    bool no_server = err && !op->lost && strstr(err->text, "NBD server not running");
 
     (void)result;
     if (!err)
         bf_live_op_call(op, "block-export-del",
                         json_pack("{s:s, s:s}", "id", activate->export_name, "mode", "hard"),
                         on_node_done);
-    else if (!op->lost && !activate->has_server && strstr(err->text, "NBD server not running"))
+    else if (no_server && !activate->server_path)
+        on_node_done(op, NULL, NULL);
+    else if (no_server && !activate->has_server)
         bf_live_op_call(op, "nbd-server-start",
                         json_pack("{s:{s:s, s:{s:s}}}", "addr", "type", "unix", "data", "path",
                                   activate->server_path),
@@ -141,8 +144,8 @@ static bool prepare(struct activate_op *activate, const char *const *nodes, uint
     bool whole;
 
     activate->nodes = calloc(nr_nodes + 1U, sizeof *activate->nodes);
-    activate->server_path = strdup(server_path);
-    whole = activate->nodes && activate->server_path;
+    activate->server_path = server_path ? strdup(server_path) : NULL;
+    whole = activate->nodes && (activate->server_path || !server_path);
     for (uint32_t i = 0; i < nr_nodes && whole; i++) {
         activate->nodes[i] = strdup(nodes[i]);
         whole = activate->nodes[i] != NULL;

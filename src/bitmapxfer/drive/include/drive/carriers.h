@@ -21,8 +21,6 @@ int bf_carrier_folder_make(const struct bf_config *config, const char *move_id,
 /** @index: of the bitmap; of the disk for DELTA.  Return @buf. */
 const char *bf_carrier_path(const struct bf_config *config, const char *move_id,
                             enum bf_round round, uint32_t index, char buf[BF_CARRIER_PATH_MAX + 1]);
-const char *bf_carrier_socket(const struct bf_config *config, const char *move_id,
-                              char buf[BF_CARRIER_PATH_MAX + 1]);
 
 /** QEMU was not let at a carrier, or at the socket, as @err says: warn of it on the move, with what
  * to add to a profile that may stand in the way.  Other errors: nothing. */
