@@ -2,7 +2,7 @@
 # bitferry-source is killed at each step and started again: the move goes on, and ends as if nothing had been
 # (FAULTS.md, 1 to 3); at some steps together with bitferry-dest (8).
 . "$(dirname "$0")/../dest/lib.sh"
-each source.offered source.begun source.snapped source.read source.served source.sealed source.committed \
+each source.offered source.begun source.snapping source.snapped source.read source.served source.sealed source.committed \
     source.retired source.ended both.begun both.served both.sealed both.committed both.retired
 
 point=${BF_CASE/both./source.}
