@@ -110,7 +110,9 @@ static void on_server_failed(void *ctx, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
 
-    /* The destination's tries come to nothing, and it drops what it could not fetch. */
+    /* The destination's tries come to nothing, and it drops what it could not fetch; the next round
+     * begins with another nbdkit. */
+    drive->serving_epoch = 0;
     bf_log(BF_LOG_ERROR, "move %s: %s", drive->move->id, err->text);
 }
 

@@ -69,13 +69,19 @@ static void list_all(const struct source_drive *drive, struct listing *listing)
     }
 }
 
-/* Once in an epoch: a client that comes for a delta finds an nbdkit that runs. */
+/* A client that comes for a delta finds an nbdkit that runs; one that hung before that is replaced.
+ */
+static bool is_served(const struct source_drive *drive)
+{
+    return drive->wish.round == BF_ROUND_DELTA && drive->serving_epoch == drive->wish.epoch;
+}
+
 static int serve_epoch(struct source_drive *drive, struct bf_error *err)
 {
     struct listing listing;
     int r = 0;
 
-    if (drive->serving_epoch == drive->wish.epoch)
+    if (is_served(drive))
         return 0;
     if (reserve(&listing, (size_t)drive->offer.nr_bitmaps + drive->offer.nr_disks))
         list_all(drive, &listing);
@@ -99,7 +105,7 @@ static void delete_carriers(const struct source_drive *drive, enum bf_round roun
  * when it asks for the deltas, which may need their room. */
 static int serve_anew(struct source_drive *drive, struct bf_error *err)
 {
-    bool again = drive->serving_epoch == drive->wish.epoch;
+    bool again = is_served(drive);
 
     if (!again || drive->wish.round == BF_ROUND_DELTA)
         delete_carriers(drive, BF_ROUND_RECORDING, drive->offer.nr_bitmaps);
