@@ -100,8 +100,7 @@ static int explore_still(void)
 
 static int explore_brought(void)
 {
-    static const uint8_t natives[] = {NATIVE_GOOD, NATIVE_SHORT, NATIVE_SHORT_LAST, NATIVE_EMPTY,
-                                      NATIVE_LOST};
+    static const uint8_t natives[] = {NATIVE_GOOD, NATIVE_SHORT, NATIVE_SHORT_LAST, NATIVE_LOST};
     struct settings settings = small_world;
     int r = 0;
 
@@ -118,10 +117,18 @@ static int explore_brought(void)
 static int run_exhaustive(void)
 {
     struct settings settings = small_world;
-    int r = explore_small(&settings, 2, 1);
+    int r = explore_small(&settings, 1, 1);
 
-    settings.nr_blocks = 2;
+    settings.skips_zeroes = 0;
+    r |= explore_small(&settings, 1, 1);
     r |= explore_small(&settings, 3, 0);
+    settings.nr_blocks = 2;
+    r |= explore_small(&settings, 2, 0);
+    settings.nr_blocks = 1;
+    settings.nr_bitmaps = 2;
+    settings.recording[1] = 1;
+    r |= explore_small(&settings, 2, 0);
+    settings.nr_bitmaps = 1;
     settings.nr_blocks = 1;
     settings.kind = BF_HANDOFF_FREEZE;
     r |= explore_small(&settings, 1, 1);

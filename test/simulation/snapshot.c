@@ -99,6 +99,18 @@ static bool copy_one(struct world *world)
 
 /* --- one after the other --- */
 
+static bool is_anything_left(const struct world *world)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++)
+        any = any ||
+              (world->snapshot[i].there && snapshot_is_of(world, i, world->source_action.round));
+    for (unsigned i = 0; i < world->settings.nr_disks; i++)
+        any = any || world->delta[i].there || world->since[i].there;
+    return any;
+}
+
 void snapshot_sweep(struct world *world)
 {
     struct action *action = &world->source_action;
@@ -139,9 +151,12 @@ bool snapshot_one(struct world *world)
         return false;
     }
     if (!action->swept) {
+        bool any = is_anything_left(world);
+
         action->swept = 1;
         snapshot_sweep(world);
-        return true;
+        if (any)
+            return true;
     }
     return record_one(world) || copy_one(world) || begin_late_deltas(world);
 }

@@ -351,14 +351,19 @@ bool source_refuse(struct world *world, unsigned unused)
     return true;
 }
 
+/* What a mirror that writes all has not copied yet the tracker will see: none has to be waited for.
+ * Behind one that skips zeroes only deltas that end in the pause will do. */
 bool source_poll(struct world *world, unsigned disk)
 {
+    bool enough =
+        !world->settings.skips_zeroes || world->settings.breakage == BREAK_NO_WAIT_FOR_DRAIN;
+
     if (world->source_helper != HELPER_ALIVE || world->source.state != BF_SOURCE_DRAINING ||
-        disk >= world->settings.nr_disks || world->source_disks[disk].drained ||
-        (!mirror_drained(world, disk) && world->settings.skips_zeroes &&
-         world->settings.breakage != BREAK_NO_WAIT_FOR_DRAIN))
+        disk >= world->settings.nr_disks || world->source_disks[disk].drained)
         return false;
-    source_feed(world, &(struct bf_source_fact){.kind = BF_SOURCE_DRAINED, .disk = disk});
+    source_feed(world,
+                &(struct bf_source_fact){.kind = enough ? BF_SOURCE_DRAINED : BF_SOURCE_TOO_BUSY,
+                                         .disk = disk});
     return true;
 }
 
