@@ -129,13 +129,15 @@ static int run_exhaustive(void)
     settings.recording[1] = 1;
     r |= explore_small(&settings, 2, 0);
     settings.nr_bitmaps = 1;
-    settings.nr_blocks = 1;
+    settings.waits_for_ready = 1;
+    r |= explore_small(&settings, 2, 0);
+    settings.waits_for_ready = 0;
     settings.kind = BF_HANDOFF_FREEZE;
     r |= explore_small(&settings, 1, 1);
     settings.native[0] = NATIVE_OLD;
     r |= explore_small(&settings, 1, 1);
     settings.native[0] = NATIVE_GOOD;
-    r |= explore_small(&settings, 1, 1);
+    r |= explore_small(&settings, 2, 0);
     settings.native[0] = NATIVE_NOT;
     settings.kind = BF_HANDOFF_TRACKER;
     settings.recording[0] = 0;
@@ -150,6 +152,7 @@ static const char *search_breakage(enum breakage breakage)
     struct search_result result = {.wrong = NULL};
 
     settings.breakage = (uint8_t)breakage;
+    settings.skips_zeroes = breakage == BREAK_NO_WAIT_FOR_DRAIN;
     (void)search_run(&settings, 2, 1, true, &result);
     return result.wrong;
 }

@@ -151,6 +151,21 @@ bool bitmap_toggle_behind(struct world *world, unsigned bitmap)
     return world->source_action.looked && bitmap_toggle(world, bitmap);
 }
 
+/* Nobody sees it behind the look of HOLD, nor where nothing has recorded since the snapshot. */
+bool bitmap_merge(struct world *world, unsigned bitmap)
+{
+    uint8_t all = all_blocks(world);
+
+    if (!may_change(world, bitmap) || !world->settings.recording[bitmap] ||
+        world->settings.kind != BF_HANDOFF_TRACKER || world->held[bitmap].there ||
+        world->source_action.to_hold >> bitmap & 1)
+        return false;
+    world->user[bitmap].bits |= all;
+    world->shadow[bitmap].bits |= all;
+    world->need[bitmap] |= all;
+    return true;
+}
+
 /* --- the mirror ----------------------------------------------------------------------------------
  */
 

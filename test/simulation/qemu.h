@@ -23,6 +23,7 @@ bool guest_discard(struct world *world, unsigned block);
 bool bitmap_clear(struct world *world, unsigned bitmap);
 bool bitmap_remove(struct world *world, unsigned bitmap);
 bool bitmap_toggle(struct world *world, unsigned bitmap);
+bool bitmap_merge(struct world *world, unsigned bitmap);
 bool bitmap_toggle_behind(struct world *world, unsigned bitmap);
 bool mirror_start(struct world *world, unsigned disk);
 bool mirror_land(struct world *world, unsigned disk);

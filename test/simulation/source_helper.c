@@ -244,6 +244,18 @@ bool source_carry_out(struct world *world, unsigned unused)
 /* --- looking -------------------------------------------------------------------------------------
  */
 
+/* More than the snapshot and what was written since can account for?  (A count tells drivers,
+ * unless something has fallen meanwhile: handoff/source.h.) */
+static bool has_outgrown(const struct world *world, unsigned bitmap)
+{
+    uint8_t known = world->snapshot[bitmap].bits | world->since[world->settings.disk[bitmap]].bits;
+
+    return world->settings.kind == BF_HANDOFF_TRACKER && world->settings.recording[bitmap] &&
+           (world->source.state == BF_SOURCE_HOLDING ||
+            world->source.state == BF_SOURCE_EXAMINING) &&
+           world->snapshot[bitmap].there && (world->user[bitmap].bits & ~known) != 0;
+}
+
 uint8_t source_compare(const struct world *world, unsigned bitmap)
 {
     const struct qemu_bitmap *user = &world->user[bitmap];
@@ -262,6 +274,8 @@ uint8_t source_compare(const struct world *world, unsigned bitmap)
     if (world->generation[bitmap] != world->watched_generation[bitmap] &&
         world->settings.breakage != BREAK_CLEAR_UNNOTICED)
         return BF_DROP_BITMAP_CLEARED;
+    if (has_outgrown(world, bitmap))
+        return BF_DROP_BITMAP_CHANGED;
     if (!recording && (world->served >> bitmap & 1) && user->bits != world->served_bits[bitmap])
         return BF_DROP_BITMAP_CHANGED; /* what was announced the helper remembers */
     return BF_DROP_NONE;
@@ -361,9 +375,8 @@ bool source_poll(struct world *world, unsigned disk)
     if (world->source_helper != HELPER_ALIVE || world->source.state != BF_SOURCE_DRAINING ||
         disk >= world->settings.nr_disks || world->source_disks[disk].drained)
         return false;
-    source_feed(world,
-                &(struct bf_source_fact){.kind = enough ? BF_SOURCE_DRAINED : BF_SOURCE_TOO_BUSY,
-                                         .disk = disk});
+    source_feed(world, &(struct bf_source_fact){
+                           .kind = enough ? BF_SOURCE_DRAINED : BF_SOURCE_TOO_BUSY, .disk = disk});
     return true;
 }
 

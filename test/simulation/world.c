@@ -73,6 +73,7 @@ static const struct step steps[] = {
     PER_BITMAP("bitmap is cleared", bitmap_clear, FAULT, 1),
     PER_BITMAP("bitmap is removed", bitmap_remove, FAULT, 1),
     PER_BITMAP("bitmap is toggled", bitmap_toggle, FAULT, 1),
+    PER_BITMAP("another bitmap is merged into it", bitmap_merge, FAULT, 1),
     PER_BITMAP("bitmap is toggled while others are held", bitmap_toggle_behind, FAULT, 6),
     PER_DISK("mirror breaks", mirror_break, FAULT, 1),
     ONE("migration is cancelled", migration_cancel, 0, FAULT, 1),
