@@ -49,8 +49,10 @@ found_out() {
 # fewer places, not more.
 sound -DWRITES=1
 sound -DLOSSES=0 -DMISHAPS=false -DSKIP_ZEROES
-found_out -DTRACKER_AFTER_SNAPSHOT
-found_out -DSKIP_ZEROES -DNO_DRAIN -DLOSSES=0 -DMISHAPS=false
+found_out -DDELTA_AFTER_SNAPSHOT -DLOSSES=0 -DMISHAPS=false
+found_out -DTRACKER_AFTER_DELTA -DLOSSES=0 -DMISHAPS=false
+found_out -DNO_DELTA -DLOSSES=0 -DMISHAPS=false
+found_out -DSKIP_ZEROES -DNO_WAIT -DLOSSES=0 -DMISHAPS=false
 found_out -DNO_TRACKER
 found_out -DENABLE_LATER
 found_out -DRETIRE_EARLY

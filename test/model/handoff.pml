@@ -1,7 +1,9 @@
 /* The hand-over in nbd mode, condensed: two disks of one block, each with one recording bitmap.
  *
  * A guest writes values and zeroes; a mirror copies with a lag (and, with SKIP_ZEROES, does not send a
- * zero that the target already holds); the words between the helpers are lost, late, old or said again;
+ * zero that the target already holds); snapshots travel while it copies, each taken at a moment of its
+ * own behind the beginning of a delta, which ends when the trackers record (with SKIP_ZEROES: when the
+ * guest is paused); the words between the helpers are lost, late, old or said again;
  * either helper is killed at any step and starts again from what it had written down.  The source's
  * bitmaps may be taken out of its QEMU before the guest is paused, for snapshot and SINCE have all that
  * is in them; the migration may fail then.  The commit is one transaction for each bitmap, while the
@@ -12,8 +14,8 @@
  * to be, the source's own is removed for good only when the guest runs at the destination; at any other
  * end it is there, records, and covers as much; and nobody waits for ever.
  *
- * Broken on purpose with -D: TRACKER_AFTER_SNAPSHOT, NO_DRAIN (needs SKIP_ZEROES), NO_TRACKER,
- * ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
+ * Broken on purpose with -D: DELTA_AFTER_SNAPSHOT, TRACKER_AFTER_DELTA, NO_DELTA, NO_WAIT (for the
+ * pause; needs SKIP_ZEROES), NO_TRACKER, ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
  * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out SINCE_TAKEN, PUT_BACK_SNAPSHOT, FORGET_TAKEN.
  */
 #define BLOCKS     2
@@ -32,7 +34,7 @@
 #define MISHAPS true
 #endif
 
-mtype = { OFFER, ARM, RECORDING, SEAL, GONE };
+mtype = { OFFER, RECORDING, ARM, DELTA, SEAL, GONE };
 mtype:place = { AT_SOURCE, PAUSED, LEFT, AT_DEST, LOST };
 
 /* the guest and its disks */
@@ -54,14 +56,19 @@ bool ready;
 bool own[BLOCKS];
 bool retired;
 bool taken; /* own is not there: it is snapshot and since */
+bool recorders; /* there are since and delta */
+bool since[BLOCKS]; /* where nothing befalls the migration, nothing is put back */
+bool delta[BLOCKS];
+bool delta_ended;
 bool snapshot[BLOCKS];
-bool since[BLOCKS];
 byte snapshot_epoch;
 bool tracker[BLOCKS];
 byte tracker_epoch;
 bool loaded[BLOCKS];
 bool held[BLOCKS]; /* there is a loaded snapshot, so it is not published */
 byte loaded_epoch;
+bool loaded_delta[BLOCKS];
+byte delta_epoch;
 bool final[BLOCKS];
 bool published[BLOCKS];
 bool recording[BLOCKS];
@@ -74,7 +81,6 @@ byte dest_epoch;
 byte armed_epoch; /* its tracker was there before the guest */
 bool committed;
 
-bool watching; /* from here on a new beginning of the bitmap is noticed */
 bool done;
 
 chan to_dest = [2] of { byte, mtype };
@@ -90,7 +96,7 @@ chan to_source = [2] of { byte, mtype };
 #ifdef SINCE_TAKEN
 #define RECORDS_SINCE taken
 #else
-#define RECORDS_SINCE (snapshot_epoch > 0)
+#define RECORDS_SINCE (recorders && MISHAPS)
 #endif
 #define WRITE_AT_SOURCE(b, value) \
 	d_step { \
@@ -99,6 +105,7 @@ chan to_source = [2] of { byte, mtype };
 		source_data[b] = value; \
 		own[b] = own[b] || !taken; \
 		since[b] = since[b] || RECORDS_SINCE; \
+		delta[b] = delta[b] || (recorders && !delta_ended); \
 		dirty[b] = true \
 	}
 #define WRITE_AT_DEST(b) \
@@ -129,7 +136,7 @@ proctype User()
 {
 	atomic {
 		if
-		:: !watching && guest == AT_SOURCE ->
+		:: !taken && guest == AT_SOURCE ->
 			own[0] = false; own[1] = false;
 			base_data[0] = source_data[0]; base_data[1] = source_data[1]
 		:: true
@@ -205,8 +212,34 @@ proctype Orchestrator()
 	:: IS_TAKEN -> taken = false; own[0] = WHOLE_OWN(0); own[1] = WHOLE_OWN(1) \
 	:: else \
 	fi; \
-	snapshot_epoch = 0; \
-	snapshot[0] = false; snapshot[1] = false; since[0] = false; since[1] = false
+	recorders = false; snapshot_epoch = 0; delta_ended = false; \
+	snapshot[0] = false; snapshot[1] = false; since[0] = false; since[1] = false; \
+	delta[0] = false; delta[1] = false
+
+#ifdef DELTA_AFTER_SNAPSHOT
+#define BEGIN_BEFORE skip
+#define BEGIN_BEHIND recorders = true
+#else
+#define BEGIN_BEFORE recorders = true
+#define BEGIN_BEHIND skip
+#endif
+#define HOLD \
+	if \
+	:: atomic { MISHAPS && guest == AT_SOURCE && !failed -> \
+		taken = true; taken_here = true; \
+		own[0] = false; own[1] = false } \
+	:: true \
+	fi
+#if defined(SKIP_ZEROES) && !defined(NO_WAIT)
+#define MAY_END_DELTA     (guest != AT_SOURCE || failed)
+#define HOLD_BEFORE_DELTA HOLD
+#define HOLD_BEHIND_DELTA skip
+#else
+#define MAY_END_DELTA     true
+#define HOLD_BEFORE_DELTA skip
+#define HOLD_BEHIND_DELTA HOLD
+#endif
+#define HERE ((guest == AT_SOURCE || guest == PAUSED) && !failed)
 
 proctype Source()
 {
@@ -232,16 +265,16 @@ restart:
 	fi
 	};
 	ASK(OFFER);
-	ready || guest != AT_SOURCE;
-	ASK(ARM);
-	watching = true;
-#ifndef NO_DRAIN
-	DRAINED || guest != AT_SOURCE;
-#endif
+	/* Two moments: the guest writes between them. */
 	atomic {
 		if
-		:: guest == AT_SOURCE && !failed ->
-			snapshot[0] = own[0]; snapshot[1] = own[1]; snapshot_epoch = source_epoch
+		:: HERE -> BEGIN_BEFORE; snapshot[0] = own[0]
+		:: else -> dropped = true
+		fi
+	};
+	atomic {
+		if
+		:: !dropped && HERE -> snapshot[1] = own[1]; BEGIN_BEHIND; snapshot_epoch = source_epoch
 		:: else -> dropped = true
 		fi
 	};
@@ -249,11 +282,16 @@ restart:
 	:: dropped
 	:: else ->
 		ASK(RECORDING);
+		ready || guest != AT_SOURCE;
 		if
-		:: atomic { guest == AT_SOURCE && !failed ->
-			taken = true; taken_here = true;
-			own[0] = false; own[1] = false }
-		:: true
+		:: GONE_FOR_GOOD -> dropped = true
+		:: else ->
+			ASK(ARM);
+			HOLD_BEFORE_DELTA;
+			MAY_END_DELTA;
+			delta_ended = true;
+			ASK(DELTA);
+			HOLD_BEHIND_DELTA
 		fi
 	fi;
 	if
@@ -284,12 +322,12 @@ tell:
 #define PUBLISH(b) \
 	atomic { \
 		if \
-		:: !dropped && held[b] && loaded_epoch == epoch && tracker_epoch == epoch && \
-		   armed_epoch == epoch -> \
+		:: !dropped && held[b] && loaded_epoch == epoch && delta_epoch == epoch && \
+		   tracker_epoch == epoch && armed_epoch == epoch -> \
 			assert(!published[b]); \
 			published[b] = true; \
 			recording[b] = RECORDS_AT_ONCE; \
-			final[b] = loaded[b] TRACKED(b); \
+			final[b] = loaded[b] FOLLOWED(b) TRACKED(b); \
 			held[b] = KEEPS_SNAPSHOT; \
 			STEP_REMOVES; \
 			CHECK \
@@ -298,9 +336,10 @@ tell:
 	}
 #define FORGET(b) \
 	published[b] = false; recording[b] = false; final[b] = false; held[b] = false; \
-	loaded[b] = false; tracker[b] = false; dest_data[b] = base_data[b]
+	loaded[b] = false; loaded_delta[b] = false; tracker[b] = false; dest_data[b] = base_data[b]
 #define TIDY(b) \
-	held[b] = false; loaded[b] = false; tracker[b] = false; recording[b] = published[b]
+	held[b] = false; loaded[b] = false; loaded_delta[b] = false; tracker[b] = false; \
+	recording[b] = published[b]
 /* The helper is killed, or its QEMU with the guest and all bitmaps, for none has been stored yet. */
 #define BETWEEN \
 	if \
@@ -316,6 +355,11 @@ tell:
 #define RECORDS_AT_ONCE false
 #else
 #define RECORDS_AT_ONCE true
+#endif
+#ifdef NO_DELTA
+#define FOLLOWED(b)
+#else
+#define FOLLOWED(b) || loaded_delta[b]
 #endif
 #ifdef NO_TRACKER
 #define TRACKED(b)
@@ -354,14 +398,25 @@ proctype Destination()
 			atomic {
 				tracker_epoch = 0; tracker[0] = false; tracker[1] = false;
 				loaded_epoch = 0; loaded[0] = false; loaded[1] = false;
-				held[0] = false; held[1] = false
+				held[0] = false; held[1] = false;
+				delta_epoch = 0; loaded_delta[0] = false; loaded_delta[1] = false
 			}
 		:: epoch > dest_epoch && step == SEAL ->
 			guest == AT_DEST; /* nothing was begun; the deadline would tell */
 			dest_epoch = epoch;
 			committed = true
+		:: epoch == dest_epoch && step == RECORDING && loaded_epoch != epoch ->
+			atomic {
+				if
+				:: snapshot_epoch == epoch ->
+					loaded[0] = snapshot[0]; loaded[1] = snapshot[1];
+					held[0] = true; held[1] = true;
+					loaded_epoch = epoch
+				:: else
+				fi
+			}
 		:: epoch == dest_epoch && step == ARM && tracker_epoch != epoch ->
-#ifndef TRACKER_AFTER_SNAPSHOT
+#ifndef TRACKER_AFTER_DELTA
 			atomic {
 				tracker_epoch = epoch;
 				if
@@ -372,16 +427,15 @@ proctype Destination()
 #else
 			armed_epoch = epoch
 #endif
-		:: epoch == dest_epoch && step == RECORDING && loaded_epoch != epoch ->
-#ifdef TRACKER_AFTER_SNAPSHOT
+		:: epoch == dest_epoch && step == DELTA && delta_epoch != epoch ->
+#ifdef TRACKER_AFTER_DELTA
 			tracker_epoch = epoch;
 #endif
 			atomic {
 				if
-				:: snapshot_epoch == epoch ->
-					loaded[0] = snapshot[0]; loaded[1] = snapshot[1];
-					held[0] = true; held[1] = true;
-					loaded_epoch = epoch
+				:: snapshot_epoch == epoch && delta_ended ->
+					loaded_delta[0] = delta[0]; loaded_delta[1] = delta[1];
+					delta_epoch = epoch
 				:: else
 				fi
 			}
@@ -424,7 +478,7 @@ read_back:
 		committed = (guest == AT_DEST);
 		carried[0] = false; carried[1] = false;
 		TIDY(0); TIDY(1);
-		loaded_epoch = 0; tracker_epoch = 0;
+		loaded_epoch = 0; delta_epoch = 0; tracker_epoch = 0;
 		goto answer
 	};
 end:
