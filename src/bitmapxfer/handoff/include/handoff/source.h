@@ -185,22 +185,26 @@ enum bf_source_wish_kind {
     BF_SOURCE_SAY,      /* send @word with the drops; nothing to answer */
     BF_SOURCE_JOURNAL,  /* append @record with the drops, fsync -> DONE, REFUSED (must not be used
                            any  more: the move fails) */
-    BF_SOURCE_SNAPSHOT, /* one transaction for all bitmaps of @round that are not dropped, on all
-                           disks: block-dirty-bitmap-add disabled SNAPSHOT of this epoch with the
-                           same granularity, -merge from the bitmap; RECORDING of TRACKER: and for
-                           each of their disks -add (recording) SINCE; @with_delta: and for each of
-                           their disks -add (recording) DELTA, the finest granularity among them.  A
-                           busy bitmap is waited for within the driver's deadline.
-                           -> DONE with @drops: CLEARED for a bitmap that holds less than when
-                           WATCH_DRAIN (or the offer) was carried out; REFUSED; UNKNOWN */
+    BF_SOURCE_SNAPSHOT, /* first remove what an earlier try of this epoch has left.  @with_delta:
+                           for each disk with bitmaps of @round that are not dropped -add
+                           (recording) DELTA, the finest granularity among them; RECORDING of
+                           TRACKER: and SINCE. Then, of each of these bitmaps,
+                           block-dirty-bitmap-add disabled SNAPSHOT of this epoch with the same
+                           granularity, -merge from the bitmap.  Plain commands, one bitmap after
+                           the other: a transaction would wait for the I/O of the mirrors, and what
+                           is written meanwhile is in DELTA.  A busy bitmap is waited for within the
+                           driver's deadline.
+                           -> DONE with @drops: CLEARED for a bitmap that holds less than the offer
+                           said; REFUSED: what was made is removed again; UNKNOWN: INSPECT may only
+                           find snapshots whose last answer was seen, for one that was added and not
+                           merged looks the same */
     BF_SOURCE_SERVE,    /* RECORDING, FROZEN: read the snapshots (spill into a carrier in the
-                           destination's    size, or block status), serve them by nbdkit, have SHA-256
-                           and    counts at hand    for the word that follows.  DELTA: first
-                           block-dirty-bitmap-disable all deltas,    then the same with them.  Keeps
-                           serving until CLEAN.  -> DONE with @drops    (SERVE_FAILED), REFUSED
-                           (all).  DONE may come when all is summed up and can be read: who fetches
-                           what is not written yet waits for it
-                         */
+                           destination's size, or block status), serve them by nbdkit, have SHA-256
+                           and counts at hand for the word that follows.  DELTA: first
+                           block-dirty-bitmap-disable all deltas, then the same with them.  Keeps
+                           serving until CLEAN.  -> DONE with @drops (SERVE_FAILED), REFUSED (all).
+                           DONE may come when all is summed up and can be read: who fetches what is
+                           not written yet waits for it */
     BF_SOURCE_WATCH_DRAIN, /* note for each bitmap what a later CLEARED is judged by, then poll
                               query-block-jobs: for each disk with recording bitmaps, when
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
