@@ -171,4 +171,18 @@ static inline void go_to_sealed(struct bench *bench)
     expect_word(bench, BF_STEP_SEAL);
 }
 
+static inline void expect_abort(struct bench *bench, enum bf_drop reason)
+{
+    expect_record(bench, BF_MARK_ABORTING);
+    assert_int_equal(bench->wish.record.reason, reason);
+    answer(bench, BF_SOURCE_DONE);
+    do_wish(bench, BF_SOURCE_CLEAN);
+    ask(bench, BF_STEP_ABORT);
+    expect_record(bench, BF_MARK_ENDED);
+    answer(bench, BF_SOURCE_DONE);
+    assert_int_equal(bench->source.outcome, BF_OUTCOME_ABORTED);
+    for (unsigned i = 0; i < BITMAPS; i++)
+        assert_int_not_equal(bench->bitmaps[i].drop, BF_DROP_NONE);
+}
+
 #endif
