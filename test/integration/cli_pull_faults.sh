@@ -136,8 +136,8 @@ kill "$server"
 nothing_left
 ok "the pull is interrupted"
 
-delay=3 # longer than another one needs to start, however slow the machine is
 slow_pull
+kill -STOP "$pull" # so that it is not done before the other one has looked
 fails_with 11 "another bitferry works on this image" "$BITFERRY" pull "$uri" --into image.qcow2
 kill_now "$pull"
 [ -e .image.qcow2.bitferry/carrier.qcow2 ] || die "a killed pull left nothing, so nothing is shown"
