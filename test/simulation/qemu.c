@@ -151,7 +151,8 @@ bool bitmap_toggle_behind(struct world *world, unsigned bitmap)
     return world->source_action.looked && bitmap_toggle(world, bitmap);
 }
 
-/* Nobody sees it behind the look of HOLD, nor where nothing has recorded since the snapshot. */
+/* Nobody sees it behind the look of HOLD, nor where nothing has recorded since the snapshot, nor
+ * when the QEMU is gone that has the snapshot (handoff/source.h). */
 bool bitmap_merge(struct world *world, unsigned bitmap)
 {
     uint8_t all = all_blocks(world);
@@ -160,6 +161,7 @@ bool bitmap_merge(struct world *world, unsigned bitmap)
         world->settings.kind != BF_HANDOFF_TRACKER || world->held[bitmap].there ||
         world->source_action.to_hold >> bitmap & 1)
         return false;
+    world->merged = 1;
     world->user[bitmap].bits |= all;
     world->shadow[bitmap].bits |= all;
     world->need[bitmap] |= all;
@@ -374,7 +376,7 @@ bool migration_cancel(struct world *world, unsigned unused)
 bool source_dies(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (!world->source_qemu || is_still(world))
+    if (!world->source_qemu || is_still(world) || world->merged)
         return false;
     world->source_qemu = 0;
     world->notices |= NOTICE_GONE;

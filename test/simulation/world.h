@@ -226,6 +226,7 @@ struct world {
     struct journal dest_journal;
     uint8_t source_helper; /* enum helper */
     uint8_t dest_helper;
+    uint8_t merged;       /* others have merged something into a bitmap */
     uint8_t taken;        /* bitmaps of which the source's helper knows that it holds them */
     uint8_t all_answered; /* of the last SNAPSHOT, and it knows that */
     uint8_t served;       /* bitmaps that can be pulled */

@@ -53,8 +53,8 @@
  * no write can come any more; what is held needs no second look.
  *
  * What nobody sees: a bitmap that a user merges into a recording one after t1, if that has no more
- * bits then than its snapshot and SINCE have together.  What it got by that is lost on the way.  If
- * it has more it is dropped (BITMAP_CHANGED).
+ * bits then than its snapshot and SINCE have together, or if the QEMU that has these is gone.  What
+ * it got by that is lost on the way.  If it has more it is dropped (BITMAP_CHANGED).
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
  * made anew, at any time after the drain was seen can lose a block (a value written but not yet
