@@ -399,7 +399,7 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
 
 /** Has a recording bitmap more than its snapshot and what was written since can account for?  Then
  *  somebody has merged another into it.  (Not every such merge is seen so: handoff/source.h.) False
- *  where nothing has recorded since. */
+ *  where nothing has recorded since, up to now. */
 bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_survey *seen,
                          uint32_t index);
 

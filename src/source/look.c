@@ -59,7 +59,7 @@ bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_
     const struct bf_live_bitmap *since =
         source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, state->disk);
 
-    if (!since)
+    if (!since && !drive->machine.caught_up) /* one that ended earlier tells too little */
         since = source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, state->disk);
     return state->recording && own && snapshot && since &&
            nr_dirty_bits(own) > nr_dirty_bits(snapshot) + nr_dirty_bits(since);

@@ -104,7 +104,7 @@ begin_waiting() {
     done
     arriving=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" "${disks[@]}")
     leaving=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
-        --peer "127.0.0.1:$port" --snapshots early "${disks[@]}")
+        --peer "127.0.0.1:$port" --snapshots early "${left_alone[@]}" "${disks[@]}")
     wait_for 30 waiting source "$leaving"
     wait_for 30 waiting dest "$arriving"
     order source status "$leaving" | grep -q 'under-way: waiting for the mirrors' || die "status does not say so"
@@ -135,6 +135,7 @@ settled() {
 }
 
 copy_mode=background
+left_alone=()
 if [ "$BF_CASE" = anew ]; then
     way_open() {
         plain_disk dest vda "$image_dest" "$format_dest"
@@ -144,6 +145,8 @@ begin_pair
 case $BF_CASE in
 background | write-blocking)
     copy_mode=$BF_CASE
+    # Then they are examined in the pause, and have what was written behind the delta.
+    [ "$BF_CASE" = background ] || left_alone=(--no-hold)
     another_disk
     begin_waiting vda vdb
     equal 4 "$(loaded)" "snapshots at the destination"

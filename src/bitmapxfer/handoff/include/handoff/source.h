@@ -272,6 +272,7 @@ struct bf_source {
     enum bf_outcome outcome;
     enum bf_drop reason; /* why the move was given up */
     uint32_t epoch;      /* from 1 */
+    bool caught_up;      /* the deltas ended at t2, while the guest still ran */
     bool copies_left;    /* RETIRE was refused */
     struct bf_handoff_bitmap *bitmaps;
     uint32_t nr_bitmaps;
@@ -287,7 +288,6 @@ struct bf_source {
     bool say;   /* the word is to be said */
     bool with_delta;
     bool travelled; /* the snapshots have */
-    bool caught_up; /* the deltas ended at t2, while the guest still ran */
     bool paused;
     bool switched;
     bool migrating;
