@@ -81,7 +81,7 @@ end_qemu A
 
 step '3. What the pause costs: a disk of 1 TiB with ten bitmaps of 16.7 M bits, moved in four ways'
 note 'medians of three moves each; "./dev bench live" is for figures'
-bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --data 64 --links unix --ways none,lost,native,bitferry --json \
+bash "$BF_SOURCE/test/bench/live.sh" --rounds 3 --bitmaps 10 --data 512 --links unix --ways none,lost,native,bitferry --json \
     2> >(as_noted) >"$scratch/summary.json"
 wait $! || true
 yes 'moved twelve times; the figures come last'
