@@ -111,12 +111,17 @@ static void a_plan_with_modes_survives_its_journal(void **state)
         0);
     assert_int_equal(json_object_set_new(object, "no_repair", json_true()), 0);
     assert_int_equal(json_object_set_new(object, "no_hold", json_true()), 0);
+    assert_int_equal(json_object_set_new(object, "snapshots", json_string("ready")), 0);
     assert_int_equal(bf_plan_from_json(object, true, &plan, NULL), 0);
     assert_true(plan.no_repair);
     assert_true(plan.no_hold);
+    assert_int_equal(plan.snapshots, BF_SNAPSHOTS_READY);
     assert_true(bf_plan_to_json(&plan, again));
     assert_int_equal(bf_plan_from_json(again, true, &copy, NULL), 0);
     assert_true(bf_plan_equal(&plan, &copy));
+    copy.snapshots = BF_SNAPSHOTS_EARLY;
+    assert_false(bf_plan_equal(&plan, &copy));
+    copy.snapshots = plan.snapshots;
     copy.modes[0].mode = BF_MODE_NBD;
     assert_false(bf_plan_equal(&plan, &copy));
     bf_plan_release(&plan);
