@@ -128,9 +128,10 @@ static int run(struct bf_live *live, json_t *list, uint64_t deadline_ms, bf_live
 
 static int cannot_say(struct bf_error *err)
 {
-    return bf_error_set(err, BF_E_UNSUPPORTED,
-                        "a change of bitmaps cannot be said in JSON: a bitmap's name is not UTF-8, or "
-                        "there is no memory");
+    return bf_error_set(
+        err, BF_E_UNSUPPORTED,
+        "a change of bitmaps cannot be said in JSON: a bitmap's name is not UTF-8, or "
+        "there is no memory");
 }
 
 int bf_live_run(struct bf_live *live, struct bf_live_actions *actions, uint64_t deadline_ms,
