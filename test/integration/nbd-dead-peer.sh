@@ -52,7 +52,7 @@ ok "a server that was stopped"
 begin_slow_pull 20000
 kill -TERM "$pull"
 pull_ends 1 "INTERRUPTED: export 'x': cancelled"
-kill "$server"
+kill "$server" 2>/dev/null || true # an nbdkit 1.32 whose client goes may have aborted (raw_send_socket: sock >= 0)
 ok "a pull cancelled in the middle of the data"
 
 for place in greeting go status read; do

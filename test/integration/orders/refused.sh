@@ -12,13 +12,10 @@ start_as() {
     order source start --vm other --uuid "$1" --qmp "$2" --peer "$3" "${@:4}"
 }
 
-# ends_as CODE TEXT UUID QMP PEER [OPTION...]: a move that is taken on and fails
+# ends_as CODE TEXT MOVE: taken on, and failed
 ends_as() {
-    local code=$1 text=$2 move
-    shift 2
-    move=$(start_as "$@")
-    fails_with "$code" "$text" order source wait "$move" --timeout 60
-    fails_with "$code" "$text" order source wait "$move" --for installed # again, and for what was never reached
+    fails_with "$1" "$2" order source wait "$3" --timeout 60
+    fails_with "$1" "$2" order source wait "$3" --for installed # again, and for what was never reached
 }
 
 fails_with 2 "^bitferry: start: '--uuid' takes xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx, not 'web1'\$" \
@@ -30,12 +27,10 @@ fails_with 2 'handover' start_as "$other" "$scratch/source.qmp" host --handover 
 equal 0 "$(order source list --json | jq '.moves | length')" "moves after orders that were refused at once"
 ok "what cannot be is refused at once"
 
-ends_as 10 "cannot connect to the QMP socket $scratch/nothing: No such file" "$other" "$scratch/nothing" host &
-absent=$!
-ends_as 1 'UUID' "${other/1/2}" "$scratch/dest.qmp" "127.0.0.1:$port" &
-another=$!
-wait "$absent" || die "a QEMU that is not there"
-wait "$another" || die "another QEMU"
+absent=$(start_as "$other" "$scratch/nothing" host)
+another=$(start_as "${other/1/2}" "$scratch/dest.qmp" "127.0.0.1:$port")
+ends_as 10 "cannot connect to the QMP socket $scratch/nothing: No such file" "$absent"
+ends_as 1 'UUID' "$another"
 ok "a QEMU that is not there, and one of another VM"
 
 # expect_as VM UUID QMP [OPTION...]
