@@ -82,8 +82,9 @@ writes() {
 
 # wrote SIDE NUMBER: wait until the guest has made that many more writes
 wrote() {
-    local sum=0
+    local sum=0 end=$((SECONDS + 90))
     while [ "$sum" -lt "$2" ]; do
+        [ "$SECONDS" -lt "$end" ] || die "$1: the guest answers, but has written $sum times in 90 s, and not $2 times"
         sum=$((sum + $(writes "$1")))
     done
 }
@@ -123,6 +124,17 @@ incremental() {
     qmp "$1" blockdev-del '{"node-name":"target"}'
 }
 
+# standstill SIDE...: where a move stands that does not come to its end
+standstill() {
+    local side
+    for side; do
+        printf '%s: %s %s %s\n' "$side" "$(qmp "$side" query-status)" "$(qmp "$side" query-migrate | jq -c '{status}')" \
+            "$(qmp "$side" query-block-jobs | jq -c '[.[] | {device,ready,offset,len,busy,status}]')" >&2
+    done
+    tail -n 20 "$scratch/source.log" "$scratch/dest.log" >&2
+    die "the move has not come to its end in 240 s"
+}
+
 # move FROM TO [OPTION...]
 move() {
     local from=$1 to=$2 disk options=()
@@ -131,12 +143,15 @@ move() {
         options+=(--disk "$disk")
     done
     rm -f "$scratch/copy.nbd" "$scratch/ram"
-    "$move_vm" --vm ferry --uuid "$uuid" --from "$scratch/$from.orchestrator.qmp" \
+    timeout 240 "$move_vm" --vm ferry --uuid "$uuid" --from "$scratch/$from.orchestrator.qmp" \
         --to "$scratch/$to.orchestrator.qmp" --nbd "unix:$scratch/copy.nbd" --ram "unix:$scratch/ram" \
         --from-bitferry "$scratch/$from.qmp" --to-bitferry "$scratch/$to.qmp" \
         --source-control "$scratch/source.run/control.sock" \
         --dest-control "$scratch/dest.run/control.sock" --peer "127.0.0.1:$port" \
-        "${options[@]}" "$@" || return
+        "${options[@]}" "$@" || {
+        [ $? != 124 ] || standstill "$from" "$to"
+        return 1
+    }
     # What is said on its console before it has its state is lost.
     wait_for 60 is running run_state "$to"
 }
