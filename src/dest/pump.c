@@ -209,6 +209,13 @@ static bool waits_to_tell(struct dest_drive *drive)
     return uv_now(drive->loop) < drive->farewell_ms;
 }
 
+/* The guest runs here, and is not to notice what is done for its bitmaps. */
+static bool has_time(const struct dest_drive *drive)
+{
+    return drive->machine.state > BF_DEST_AWAITING_GUEST &&
+           drive->machine.state < BF_DEST_NOTING_DONE;
+}
+
 void dest_pump(struct dest_drive *drive)
 {
     struct bf_dest_wish wish;
@@ -219,6 +226,8 @@ void dest_pump(struct dest_drive *drive)
     while (bf_dest_next(&drive->machine, &wish))
         grant(drive, &wish);
     drive->pumping = false;
+    if (drive->qemu && bf_qemu_live(drive->qemu))
+        bf_live_set_rests(bf_qemu_live(drive->qemu), has_time(drive));
     show(drive);
     if (drive->machine.state == BF_DEST_ENDED && !waits_to_tell(drive))
         end_by_outcome(drive);

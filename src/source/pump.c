@@ -239,6 +239,19 @@ static bool waits_to_tell(struct source_drive *drive)
     return uv_now(drive->loop) < drive->farewell_ms;
 }
 
+/* While a mirror copies there is time, and the guest is not to notice. */
+static bool has_time(const struct source_drive *drive)
+{
+    if (drive->machine.state <= BF_SOURCE_OFFERING ||
+        drive->machine.state >= BF_SOURCE_AWAITING_READY)
+        return false;
+    for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
+        if (drive->offer.disks[i].mode == BF_MODE_NBD && !drive->disks[i].ready)
+            return true;
+    }
+    return false;
+}
+
 void source_pump(struct source_drive *drive)
 {
     struct bf_source_wish wish;
@@ -249,6 +262,8 @@ void source_pump(struct source_drive *drive)
     while (bf_source_next(&drive->machine, &wish))
         grant(drive, &wish);
     drive->pumping = false;
+    if (drive->qemu && bf_qemu_live(drive->qemu))
+        bf_live_set_rests(bf_qemu_live(drive->qemu), has_time(drive));
     show(drive);
     if (drive->machine.state == BF_SOURCE_ENDED && !waits_to_tell(drive))
         end_by_outcome(drive);

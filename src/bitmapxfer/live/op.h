@@ -25,6 +25,11 @@ struct bf_live_op {
     bf_live_done_fn done;                   /* for bf_live_op_finish() */
     void *ctx;
     struct bf_error err; /* the first failure, kept while the operation tidies up */
+    bool apart;          /* many commands are under way at a time: they do not rest */
+    uint64_t sent_ns;    /* the last command */
+    const char *command; /* it waits: bf_live_set_rests() */
+    json_t *arguments;
+    struct bf_live_op *next_resting;
 };
 
 /** @op is all zeroes. */
@@ -35,9 +40,13 @@ void bf_live_op_init(struct bf_live_op *op, struct bf_live *live, uint64_t deadl
 int bf_live_op_start(struct bf_live_op *op, const char *command, json_t *arguments,
                      bf_live_step_fn step, struct bf_error *err);
 
-/** A further one, from within a step.  When it cannot be sent, @step gets the error at once. */
+/** A further one, from within a step.  When it cannot be sent, @step gets the error at once.
+ *  @command must live as long as @op. */
 void bf_live_op_call(struct bf_live_op *op, const char *command, json_t *arguments,
                      bf_live_step_fn step);
+
+/** The session is being closed: nothing waits any more. */
+void bf_live_op_rests_end(struct bf_live *live);
 
 /** Release @op and tell its owner: DONE without @err, UNKNOWN if it is lost, else REFUSED. */
 void bf_live_op_finish(struct bf_live_op *op, const struct bf_error *err);

@@ -1,6 +1,7 @@
 #include "session_internal.h"
 
 #include "base/cleanup.h"
+#include "op.h"
 #include "start.h"
 
 #include <ctype.h>
@@ -214,8 +215,8 @@ int bf_live_open(uv_loop_t *loop, const struct bf_live_target *target, uint64_t 
     r = bf_qmp_open_fd(loop, fd, deadline_ms, &below, &live->qmp, err);
     if (r < 0)
         return r;
-    (void)uv_timer_init(loop, &live->anchor); /* cannot fail */
-    live->anchor.data = live;
+    (void)uv_timer_init(loop, &live->timer); /* cannot fail */
+    live->timer.data = live;
     *ret_live = bf_steal_ptr(&live);
     return 0;
 }
@@ -236,9 +237,14 @@ void bf_live_node_name(struct bf_live *live, char buf[BF_LIVE_NODE_NAME_MAX + 1]
                    live->nr_nodes++ % 10000000);
 }
 
-static void on_anchor_closed(uv_handle_t *anchor)
+void bf_live_set_rests(struct bf_live *live, bool rests)
 {
-    free(anchor->data);
+    live->rests = rests;
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+    free(timer->data);
 }
 
 void bf_live_close(struct bf_live *live)
@@ -246,6 +252,7 @@ void bf_live_close(struct bf_live *live)
     if (live->closing)
         return;
     live->closing = true;
+    bf_live_op_rests_end(live);
     bf_qmp_close(live->qmp);
-    uv_close((uv_handle_t *)&live->anchor, on_anchor_closed);
+    uv_close((uv_handle_t *)&live->timer, on_timer_closed);
 }

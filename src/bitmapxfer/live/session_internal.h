@@ -12,6 +12,8 @@ struct bf_live_listener {
     void *ctx;
 };
 
+struct bf_live_op;
+
 struct bf_live {
     uv_loop_t *loop;
     struct bf_qmp *qmp;
@@ -25,7 +27,11 @@ struct bf_live {
     unsigned question;   /* of the identification */
     unsigned nr_nodes;   /* names given out */
     bool closing;
-    uv_timer_t anchor; /* never started: its close callback frees, after everything on the stack */
+    bool rests;
+    uint64_t busy_ns;           /* what QEMU's main loop has been held for since the last rest */
+    uint64_t rested_ns;         /* when the next one is over */
+    struct bf_live_op *resting; /* each with a command that waits for the timer, in their order */
+    uv_timer_t timer;           /* its close callback frees, after everything on the stack */
 };
 
 /** The next name for a node or export of ours. */

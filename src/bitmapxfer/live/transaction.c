@@ -202,6 +202,7 @@ int bf_live_run_apart(struct bf_live *live, struct bf_live_actions *actions, uin
         bf_live_op_init(&apart_op->op, live, deadline_ms, release_apart);
         apart_op->op.done = done;
         apart_op->op.ctx = ctx;
+        apart_op->op.apart = true;
         r = send_apart(apart_op, actions->list, err);
     }
     bf_live_actions_release(actions);

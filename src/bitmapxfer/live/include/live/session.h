@@ -70,6 +70,11 @@ const struct bf_live_identity *bf_live_identity(const struct bf_live *live);
 /** The client underneath, for what has no operation here. */
 struct bf_qmp *bf_live_qmp(const struct bf_live *live);
 
+/** Leave QEMU's main loop to the guest for some milliseconds whenever the commands of operations
+ *  have held it for long: for what has time.  Commands back to back make each of the guest's writes
+ *  wait for several of them (docs/measured.md). */
+void bf_live_set_rests(struct bf_live *live, bool rests);
+
 /** Is the process that started as @start (a bf_live_identity's) gone?  False when that cannot be
  *  told.  For after the connection was lost: give the kernel BF_LIVE_QEMU_GONE_AFTER_MS, then ask.
  */
