@@ -268,8 +268,8 @@ void source_tell_leftovers(struct source_drive *drive);
 
 void source_survey_offer(struct source_drive *drive);
 void source_snapshot(struct source_drive *drive);
-/** Does SNAPSHOT add SINCE to each disk with recording bitmaps? */
-bool source_takes_since(const struct source_drive *drive);
+/** Does SNAPSHOT give each bitmap its twin? */
+bool source_takes_twins(const struct source_drive *drive);
 bool source_reads_early(const struct source_drive *drive); /* early.c */
 /** Has QEMU done all that the last SNAPSHOT of this epoch and round wanted? */
 bool source_snapshot_is_whole(const struct source_drive *drive);
@@ -397,10 +397,8 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
                                                    const struct bf_live_survey *seen,
                                                    enum bf_temporary_kind kind, uint32_t index);
 
-/** Has a recording bitmap more than its snapshot and what was written since can account for?  Then
- *  somebody has merged another into it.  (Not every such merge is seen so: handoff/source.h.) False
- *  where nothing has recorded since, up to now. */
-bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_survey *seen,
-                         uint32_t index);
+/** How many bits has the twin of each bitmap?  In one look QEMU counts both at the same moment. */
+void source_note_twins(struct source_drive *drive, const struct bf_live_survey *seen);
+void source_forget_twins(struct source_drive *drive);
 
 #endif

@@ -9,25 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum bf_drop judge(const struct source_drive *drive, uint32_t index, bool recording,
-                          bool inconsistent, const struct bf_summary *summary)
+/* While a backup uses it what the guest writes is kept apart from it. */
+static enum bf_drop judge_by_twin(const struct bf_known *twin, const struct bf_summary *summary,
+                                  bool busy)
+{
+    if (!twin->known)
+        return BF_DROP_NONE;
+    if (summary->nr_dirty_bits < twin->summary.nr_dirty_bits && !busy)
+        return BF_DROP_BITMAP_CLEARED;
+    return summary->nr_dirty_bits > twin->summary.nr_dirty_bits ? BF_DROP_BITMAP_CHANGED
+                                                                : BF_DROP_NONE;
+}
+
+static enum bf_drop judge(const struct source_drive *drive, uint32_t index,
+                          const struct bf_live_measure *found, const struct bf_summary *summary)
 {
     const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[index];
     const struct bf_known *before =
         bf_offer_is_united(&drive->offer, index) ? &bitmap->own : &bitmap->announced;
     bool offered = drive->offer.states[index].recording;
 
-    if (inconsistent)
+    if (found->inconsistent)
         return BF_DROP_BITMAP_INCONSISTENT;
-    if (recording != offered)
+    if (found->recording != offered)
         return offered ? BF_DROP_BITMAP_SWITCHED_OFF : BF_DROP_BITMAP_SWITCHED_ON;
     if (!summary || !before->known)
         return BF_DROP_BITMAP_UNSEEN;
     if (summary->nr_dirty_bits < before->summary.nr_dirty_bits)
         return BF_DROP_BITMAP_CLEARED;
-    if (!offered && !bf_summary_equal(summary, &before->summary))
-        return BF_DROP_BITMAP_CHANGED;
-    return BF_DROP_NONE;
+    if (offered)
+        return judge_by_twin(&bitmap->twin, summary, found->busy);
+    return bf_summary_equal(summary, &before->summary) ? BF_DROP_NONE : BF_DROP_BITMAP_CHANGED;
 }
 
 /* --- in the image: in a thread, for it takes its time --- */
@@ -35,8 +47,8 @@ static enum bf_drop judge(const struct source_drive *drive, uint32_t index, bool
 static enum bf_drop judge_stored(const struct source_drive *drive, uint32_t index,
                                  struct bf_reader *reader)
 {
+    struct bf_live_measure measure = {.found = true};
     struct bf_image_bitmap found;
-    struct bf_summary summary;
     struct bf_bits bits;
     uint32_t at;
 
@@ -46,9 +58,11 @@ static enum bf_drop judge_stored(const struct source_drive *drive, uint32_t inde
     if (found.unusable)
         return BF_DROP_BITMAP_INCONSISTENT;
     if (bf_reader_bits(reader, at, &bits, NULL) < 0 ||
-        bf_bits_summarize(&bits, NULL, &summary, NULL) < 0)
+        bf_bits_summarize(&bits, NULL, &measure.summary, NULL) < 0)
         return BF_DROP_BITMAP_UNSEEN;
-    return judge(drive, index, found.recording, found.in_use, &summary);
+    measure.recording = found.recording;
+    measure.inconsistent = found.in_use;
+    return judge(drive, index, &measure, &measure.summary);
 }
 
 static bool is_sought(const struct source_drive *drive, uint32_t disk, uint32_t bitmap)
@@ -150,14 +164,16 @@ static void ask_migration(struct source_drive *drive)
         source_again(drive, source_examine);
 }
 
-/* Nothing is known yet but of those that we took away, and those that have outgrown what we know.
- */
+/* Nothing is known yet but of those that we took away, and those that HOLD has found changed: these
+ * may look as they should by now, or nobody may be there any more to compare them with. */
 static void begin_unseen(struct source_drive *drive)
 {
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (drive->drops[i] != BF_DROP_BITMAP_CHANGED)
-            drive->drops[i] =
-                drive->offer.bitmaps[i].held_epoch != 0 ? BF_DROP_NONE : BF_DROP_BITMAP_UNSEEN;
+        const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[i];
+
+        drive->drops[i] = bitmap->changed;
+        if (bitmap->changed == BF_DROP_NONE && bitmap->held_epoch == 0)
+            drive->drops[i] = BF_DROP_BITMAP_UNSEEN;
     }
 }
 
@@ -170,8 +186,7 @@ enum bf_drop source_judge(const struct source_drive *drive, uint32_t index,
         return BF_DROP_BITMAP_VANISHED;
     if (found->disk_size_bytes != drive->offer.disks[drive->offer.states[index].disk].size_bytes)
         return BF_DROP_DISK_RESIZED;
-    return judge(drive, index, found->recording, found->inconsistent,
-                 found->digested || found->recording ? &found->summary : NULL);
+    return judge(drive, index, found, found->digested || found->recording ? &found->summary : NULL);
 }
 
 static void on_measured(void *ctx, const struct bf_live_measure *measures, uint32_t nr_measures,
@@ -183,7 +198,7 @@ static void on_measured(void *ctx, const struct bf_live_measure *measures, uint3
         return;
     begin_unseen(drive);
     for (uint32_t i = 0; i < nr_measures && !err; i++) {
-        if (drive->drops[i] != BF_DROP_BITMAP_CHANGED)
+        if (drive->drops[i] == BF_DROP_BITMAP_UNSEEN)
             drive->drops[i] = (uint8_t)source_judge(drive, i, &measures[i]);
     }
     if (drive->left)
@@ -246,14 +261,6 @@ static void look_only_into_images(struct source_drive *drive)
     look_into_images(drive);
 }
 
-static void note_outgrown(struct source_drive *drive, const struct bf_live_survey *seen)
-{
-    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (source_has_outgrown(drive, seen, i))
-            drive->drops[i] = BF_DROP_BITMAP_CHANGED;
-    }
-}
-
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
 {
     struct source_drive *drive = ctx;
@@ -262,7 +269,7 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
         return;
     if (!err) {
         source_report_new_bitmaps(drive, seen);
-        note_outgrown(drive, seen);
+        source_note_twins(drive, seen);
     }
     look_at_all(drive);
 }
@@ -277,6 +284,7 @@ static void look_at_own(struct source_drive *drive)
 /* The guest may be paused meanwhile: no digest is taken that is not needed. */
 void source_examine(struct source_drive *drive)
 {
+    source_forget_twins(drive);
     if (!bf_qemu_live(drive->qemu) || source_look(drive, on_seen) < 0)
         look_only_into_images(drive);
 }

@@ -1,7 +1,7 @@
-/* HOLD: when the migration begins, the recording bitmaps are taken out of QEMU.  A snapshot and
- * SINCE, which records since that very moment, together are what each of them is from then on; so
- * nobody has to ask for it in the pause, nobody can change it, and QEMU has nothing to store then
- * (3 to 5 ms for 16.7 M bits, measured on 7.2).  Frozen ones stay: handoff/source.h says why.
+/* HOLD: when the migration begins, the recording bitmaps are taken out of QEMU.  The twin of each
+ * is what it is from then on; so nobody has to ask for it in the pause, nobody can change it, and
+ * QEMU has nothing to store then (3 to 5 ms for 16.7 M bits, measured on 7.2).  Frozen ones stay:
+ * handoff/source.h says why.
  *
  *     look, and judge as in the pause  ->  add the marks HELD  ->  remove the bitmaps
  *
@@ -202,29 +202,17 @@ static void mark_all(struct source_drive *drive)
 
 /* --- looking --- */
 
-/* Without all that it consists of, nothing is taken away. */
-static bool can_be_put_back(const struct source_drive *drive, uint32_t index,
-                            const struct bf_live_survey *seen)
-{
-    const struct bf_live_bitmap *since =
-        source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, drive->offer.states[index].disk);
-
-    return source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, index) && since &&
-           since->recording;
-}
-
-/* Whatever is not as it was offered is left to the examination. */
-static bool is_as_offered(const struct source_drive *drive, uint32_t index,
+/* Whatever is not as it was offered is left to the examination, which is told. */
+static bool is_as_offered(struct source_drive *drive, uint32_t index,
                           const struct bf_live_survey *seen)
 {
-    const struct bf_offer *offer = &drive->offer;
+    struct bf_offer *offer = &drive->offer;
     uint32_t of = offer->states[index].disk;
     const struct bf_live_disk *disk = bf_live_survey_disk(seen, offer->disks[of].name);
     const struct bf_live_bitmap *found = source_find(drive, seen, of, offer->bitmaps[index].name);
     struct bf_live_measure measure;
 
-    if (!found || found->busy || found->persistent != offer->bitmaps[index].persistent ||
-        source_has_outgrown(drive, seen, index))
+    if (!found || found->busy || found->persistent != offer->bitmaps[index].persistent)
         return false;
     measure = (struct bf_live_measure){
         .found = true,
@@ -233,7 +221,9 @@ static bool is_as_offered(const struct source_drive *drive, uint32_t index,
         .disk_size_bytes = disk->size_bytes,
         .summary.nr_dirty_bits = found->dirty_bytes / found->granularity_bytes,
     };
-    return source_judge(drive, index, &measure) == BF_DROP_NONE;
+    if (offer->bitmaps[index].changed == BF_DROP_NONE)
+        offer->bitmaps[index].changed = (uint8_t)source_judge(drive, index, &measure);
+    return offer->bitmaps[index].changed == BF_DROP_NONE;
 }
 
 static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_error *err)
@@ -248,12 +238,15 @@ static void on_seen(void *ctx, struct bf_live_survey *seen, const struct bf_erro
     }
     source_report_new_bitmaps(drive, seen);
     note_held(drive, seen);
+    source_note_twins(drive, seen);
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        bool held = drive->offer.bitmaps[i].held_epoch != 0;
+        const struct bf_offer_bitmap *bitmap = &drive->offer.bitmaps[i];
         bool marked = source_find_temporary(drive, seen, BF_TEMPORARY_HELD, i);
 
-        if (!held && may_be_held(drive, i) && can_be_put_back(drive, i, seen) &&
-            is_as_offered(drive, i, seen))
+        if (bitmap->held_epoch != 0 || !drive->offer.states[i].recording)
+            continue;
+        /* Without its twin it could not be put back. */
+        if (is_as_offered(drive, i, seen) && bitmap->twin.known && may_be_held(drive, i))
             drive->drops[i] = marked ? TO_HOLD : TO_MARK;
     }
     drive->cursor = 0;

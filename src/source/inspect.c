@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool all_recorders(const struct source_drive *drive, enum bf_temporary_kind kind,
-                          const struct bf_live_survey *seen)
+static bool all_deltas(const struct source_drive *drive, const struct bf_live_survey *seen)
 {
     for (uint32_t i = 0; i < drive->offer.nr_disks; i++) {
-        if (bf_offer_matters(&drive->offer, i) && !source_find_temporary(drive, seen, kind, i))
+        if (bf_offer_matters(&drive->offer, i) &&
+            !source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, i))
             return false;
     }
     return true;
@@ -20,12 +20,14 @@ static bool all_snapshots(const struct source_drive *drive, const struct bf_live
     if (!source_snapshot_is_whole(drive))
         return false;
     for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
-        if (bf_offer_travels(&drive->offer, drive->wish.round, i) &&
-            !source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, i))
+        if (!bf_offer_travels(&drive->offer, drive->wish.round, i))
+            continue;
+        if (!source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, i) ||
+            (source_takes_twins(drive) &&
+             !source_find_temporary(drive, seen, BF_TEMPORARY_TWIN, i)))
             return false;
     }
-    return (!drive->machine.with_delta || all_recorders(drive, BF_TEMPORARY_DELTA, seen)) &&
-           (!source_takes_since(drive) || all_recorders(drive, BF_TEMPORARY_SINCE, seen));
+    return !drive->machine.with_delta || all_deltas(drive, seen);
 }
 
 static enum bf_drop judge(const struct bf_live_bitmap *bitmap, bool recording)

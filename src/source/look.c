@@ -36,31 +36,28 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
                                                    enum bf_temporary_kind kind, uint32_t index)
 {
     char name[BF_TEMPORARY_NAME_MAX + 1];
-    bool of_disk = kind == BF_TEMPORARY_DELTA || kind == BF_TEMPORARY_SINCE;
+    bool of_disk = kind == BF_TEMPORARY_DELTA;
     uint32_t disk = of_disk ? index : drive->offer.states[index].disk;
 
     return source_find(drive, seen, disk,
                        bf_offer_temporary(&drive->offer, drive->wish.epoch, kind, index, name));
 }
 
-static uint64_t nr_dirty_bits(const struct bf_live_bitmap *bitmap)
+void source_forget_twins(struct source_drive *drive)
 {
-    return bitmap->dirty_bytes / bf_max_u64(bitmap->granularity_bytes, 1);
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++)
+        drive->offer.bitmaps[i].twin.known = false;
 }
 
-bool source_has_outgrown(const struct source_drive *drive, const struct bf_live_survey *seen,
-                         uint32_t index)
+void source_note_twins(struct source_drive *drive, const struct bf_live_survey *seen)
 {
-    const struct bf_handoff_bitmap *state = &drive->offer.states[index];
-    const struct bf_live_bitmap *own =
-        source_find(drive, seen, state->disk, drive->offer.bitmaps[index].name);
-    const struct bf_live_bitmap *snapshot =
-        source_find_temporary(drive, seen, BF_TEMPORARY_SNAPSHOT, index);
-    const struct bf_live_bitmap *since =
-        source_find_temporary(drive, seen, BF_TEMPORARY_SINCE, state->disk);
+    for (uint32_t i = 0; i < drive->offer.nr_bitmaps; i++) {
+        const struct bf_live_bitmap *twin =
+            source_find_temporary(drive, seen, BF_TEMPORARY_TWIN, i);
 
-    if (!since && !drive->machine.caught_up) /* one that ended earlier tells too little */
-        since = source_find_temporary(drive, seen, BF_TEMPORARY_DELTA, state->disk);
-    return state->recording && own && snapshot && since &&
-           nr_dirty_bits(own) > nr_dirty_bits(snapshot) + nr_dirty_bits(since);
+        drive->offer.bitmaps[i].twin = (struct bf_known){.known = twin && twin->recording};
+        if (twin)
+            drive->offer.bitmaps[i].twin.summary.nr_dirty_bits =
+                twin->dirty_bytes / bf_max_u64(twin->granularity_bytes, 1);
+    }
 }

@@ -2,7 +2,7 @@
  * was offered, with all that was written meanwhile, in one transaction.  The mark of each says so,
  * and in which epoch; so it does not matter who held it and how often we were cut short.
  *
- *     look  ->  for each: add the bitmap, merge its snapshot and SINCE, remove the mark
+ *     look  ->  for each: add the bitmap, merge its twin, remove twin and mark
  *           ->  the rest of CLEAN
  */
 #include "drive.h"
@@ -91,8 +91,7 @@ static void put_back(struct source_drive *drive, uint32_t index, struct bf_live_
     uint32_t disk = offer->states[index].disk;
     const char *node = offer->disks[disk].node;
     uint32_t epoch = bitmap->held_epoch;
-    char snapshot[BF_TEMPORARY_NAME_MAX + 1];
-    char since[BF_TEMPORARY_NAME_MAX + 1];
+    char twin[BF_TEMPORARY_NAME_MAX + 1];
     char mark[BF_TEMPORARY_NAME_MAX + 1];
     struct bf_live_publish publish = {
         .final = {.node = node,
@@ -100,8 +99,7 @@ static void put_back(struct source_drive *drive, uint32_t index, struct bf_live_
                   .granularity_bytes = bitmap->granularity_bytes,
                   .recording = true,
                   .persistent = bitmap->persistent && !drive->put_back_transient},
-        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SNAPSHOT, index, snapshot),
-        .tracker = bf_offer_temporary(offer, epoch, BF_TEMPORARY_SINCE, disk, since),
+        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_TWIN, index, twin),
     };
 
     bf_live_actions_publish(actions, &publish);

@@ -61,6 +61,6 @@ found_out -DSECOND_ADD -DWRITES=1
 found_out -DTRACKERS_GONE_EARLY
 found_out -DONE_STEP_IS_ALL -DWRITES=1
 found_out -DNO_READ_BACK
-found_out -DSINCE_TAKEN
+found_out -DTWIN_TAKEN
 found_out -DPUT_BACK_SNAPSHOT
 found_out -DFORGET_TAKEN

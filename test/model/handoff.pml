@@ -5,8 +5,8 @@
  * own behind the beginning of a delta, which ends when the trackers record (with SKIP_ZEROES: when the
  * guest is paused); the words between the helpers are lost, late, old or said again;
  * either helper is killed at any step and starts again from what it had written down.  The source's
- * bitmaps may be taken out of its QEMU before the guest is paused, for snapshot and SINCE have all that
- * is in them; the migration may fail then.  The commit is one transaction for each bitmap, while the
+ * bitmaps may be taken out of its QEMU before the guest is paused, for each has a twin that records the
+ * same; a user may clear them at any time, which the twins show; the migration may fail then.  The commit is one transaction for each bitmap, while the
  * guest writes; between them the destination's helper may be killed, and its QEMU.
  *
  * Checked: a bitmap published at the destination, together with the backup taken when the bitmap
@@ -16,7 +16,7 @@
  *
  * Broken on purpose with -D: DELTA_AFTER_SNAPSHOT, TRACKER_AFTER_DELTA, NO_DELTA, NO_WAIT (for the
  * pause; needs SKIP_ZEROES), NO_TRACKER, ENABLE_LATER, RETIRE_EARLY, TRUST_OLD_EPOCH, SECOND_ADD; of the steps of the commit TRACKERS_GONE_EARLY,
- * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out SINCE_TAKEN, PUT_BACK_SNAPSHOT, FORGET_TAKEN.
+ * ONE_STEP_IS_ALL, NO_READ_BACK; of what is taken out TWIN_TAKEN, PUT_BACK_SNAPSHOT, FORGET_TAKEN.
  */
 #define BLOCKS     2
 #define EPOCHS_MAX 3
@@ -55,9 +55,9 @@ bool ready;
 /* bitmaps in the two QEMUs */
 bool own[BLOCKS];
 bool retired;
-bool taken; /* own is not there: it is snapshot and since */
-bool recorders; /* there are since and delta */
-bool since[BLOCKS]; /* where nothing befalls the migration, nothing is put back */
+bool taken; /* own is not there: it is the twin */
+bool recorders; /* there are twins and deltas */
+bool twin[BLOCKS]; /* where nothing befalls the migration, nothing is put back */
 bool delta[BLOCKS];
 bool delta_ended;
 bool snapshot[BLOCKS];
@@ -93,10 +93,12 @@ chan to_source = [2] of { byte, mtype };
 #define GOOD(b)  (!published[b] || (guest == AT_DEST && recording[b] && WHOLE(b)))
 #define CHECK    assert(GOOD(0) && GOOD(1))
 
-#ifdef SINCE_TAKEN
-#define RECORDS_SINCE taken
+#ifdef TWIN_TAKEN
+#define TWIN_RECORDS taken
+#define AS_TWIN(b)   true
 #else
-#define RECORDS_SINCE (recorders && MISHAPS)
+#define TWIN_RECORDS (recorders && MISHAPS)
+#define AS_TWIN(b)   (own[b] == twin[b])
 #endif
 #define WRITE_AT_SOURCE(b, value) \
 	d_step { \
@@ -104,7 +106,7 @@ chan to_source = [2] of { byte, mtype };
 		writes_left--; \
 		source_data[b] = value; \
 		own[b] = own[b] || !taken; \
-		since[b] = since[b] || RECORDS_SINCE; \
+		twin[b] = twin[b] || TWIN_RECORDS; \
 		delta[b] = delta[b] || (recorders && !delta_ended); \
 		dirty[b] = true \
 	}
@@ -199,7 +201,7 @@ proctype Orchestrator()
 #ifdef PUT_BACK_SNAPSHOT
 #define WHOLE_OWN(b) snapshot[b]
 #else
-#define WHOLE_OWN(b) (snapshot[b] || since[b])
+#define WHOLE_OWN(b) twin[b]
 #endif
 #ifdef FORGET_TAKEN
 #define IS_TAKEN taken_here
@@ -213,7 +215,7 @@ proctype Orchestrator()
 	:: else \
 	fi; \
 	recorders = false; snapshot_epoch = 0; delta_ended = false; \
-	snapshot[0] = false; snapshot[1] = false; since[0] = false; since[1] = false; \
+	snapshot[0] = false; snapshot[1] = false; twin[0] = false; twin[1] = false; \
 	delta[0] = false; delta[1] = false
 
 #ifdef DELTA_AFTER_SNAPSHOT
@@ -225,7 +227,7 @@ proctype Orchestrator()
 #endif
 #define HOLD \
 	if \
-	:: atomic { MISHAPS && guest == AT_SOURCE && !failed -> \
+	:: atomic { MISHAPS && guest == AT_SOURCE && !failed && AS_TWIN(0) && AS_TWIN(1) -> \
 		taken = true; taken_here = true; \
 		own[0] = false; own[1] = false } \
 	:: true \
@@ -239,6 +241,7 @@ proctype Orchestrator()
 #define HOLD_BEFORE_DELTA skip
 #define HOLD_BEHIND_DELTA HOLD
 #endif
+#define TAKE(b) snapshot[b] = own[b]; twin[b] = MISHAPS && (twin[b] || own[b])
 #define HERE ((guest == AT_SOURCE || guest == PAUSED) && !failed)
 
 proctype Source()
@@ -268,13 +271,13 @@ restart:
 	/* Two moments: the guest writes between them. */
 	atomic {
 		if
-		:: HERE -> BEGIN_BEFORE; snapshot[0] = own[0]
+		:: HERE -> BEGIN_BEFORE; TAKE(0)
 		:: else -> dropped = true
 		fi
 	};
 	atomic {
 		if
-		:: !dropped && HERE -> snapshot[1] = own[1]; BEGIN_BEHIND; snapshot_epoch = source_epoch
+		:: !dropped && HERE -> TAKE(1); BEGIN_BEHIND; snapshot_epoch = source_epoch
 		:: else -> dropped = true
 		fi
 	};

@@ -3,12 +3,6 @@
 #include "helpers.h"
 #include "qemu.h"
 
-void add_since(struct world *world, unsigned disk)
-{
-    world->since[disk] =
-        (struct qemu_bitmap){.there = 1, .recording = 1, .epoch = (uint8_t)world->source.epoch};
-}
-
 static bool is_carried(const struct world *world, unsigned bitmap)
 {
     return bitmap < world->settings.nr_bitmaps &&
@@ -19,9 +13,11 @@ static bool is_carried(const struct world *world, unsigned bitmap)
  * was changed meanwhile is left to the examination. */
 static bool may_hold(const struct world *world, unsigned bitmap)
 {
+    bool frozen = !world->settings.recording[bitmap];
+
     return is_carried(world, bitmap) && world->user[bitmap].there &&
-           (world->settings.recording[bitmap] || world->settings.breakage == BREAK_HOLD_FROZEN) &&
-           world->snapshot[bitmap].there && world->settings.native[bitmap] == NATIVE_NOT &&
+           world->settings.native[bitmap] == NATIVE_NOT &&
+           (frozen ? world->settings.breakage == BREAK_HOLD_FROZEN : world->twin[bitmap].there) &&
            (world->settings.breakage == BREAK_HELD_BEFORE_JUDGED ||
             source_compare(world, bitmap) == BF_DROP_NONE);
 }
@@ -38,6 +34,8 @@ static void look(struct world *world)
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
         if (is_held(world, i))
             world->taken |= (uint8_t)(1u << i);
+        else if (world->settings.recording[i] && world->user[i].there)
+            world->changed[i] = source_compare(world, i);
         if (may_hold(world, i))
             world->source_action.to_hold |= (uint8_t)(1u << i);
     }
@@ -60,9 +58,6 @@ static void take(struct world *world, unsigned bitmap)
 {
     world->taken |= (uint8_t)(1u << bitmap);
     world->user[bitmap].there = 0;
-    if (world->settings.breakage == BREAK_SINCE_AFTER_SNAPSHOT &&
-        !world->since[world->settings.disk[bitmap]].there)
-        add_since(world, world->settings.disk[bitmap]);
 }
 
 /* The first of two steps that is still to be done. */
@@ -107,13 +102,14 @@ bool hold_is_whole(const struct world *world)
 /* What it is when it is put back now. */
 static struct qemu_bitmap consists_of(const struct world *world, unsigned bitmap)
 {
-    struct qemu_bitmap whole = {.there = world->held[bitmap].epoch == world->snapshot[bitmap].epoch,
-                                .recording = world->settings.recording[bitmap],
-                                .bits = world->snapshot[bitmap].bits};
+    bool recording = world->settings.recording[bitmap]; /* HOLD_FROZEN takes others, too */
+    const struct qemu_bitmap *from =
+        recording && world->settings.breakage != BREAK_PUT_BACK_SNAPSHOT ? &world->twin[bitmap]
+                                                                         : &world->snapshot[bitmap];
 
-    if (whole.recording && world->settings.breakage != BREAK_PUT_BACK_WITHOUT_SINCE)
-        whole.bits |= world->since[world->settings.disk[bitmap]].bits;
-    return whole;
+    return (struct qemu_bitmap){.there = world->held[bitmap].epoch == from->epoch,
+                                .recording = recording,
+                                .bits = from->bits};
 }
 
 static bool may_put_back(const struct world *world, unsigned bitmap)
@@ -139,19 +135,18 @@ bool put_back_one(struct world *world)
     return false;
 }
 
-/* One that was switched off for a while gets what it had missed, too: nobody knows of that.  One
- * that was cleared, switched off or removed behind the look is what it was, and records. */
+/* One that was cleared, switched off or removed behind the look is what it was, and records. */
 static bool is_as_it_should_be(const struct world *world, unsigned bitmap,
                                const struct qemu_bitmap *found)
 {
     const struct qemu_bitmap *shadow = &world->shadow[bitmap];
-    bool more = ((world->gapped | world->blurred) >> bitmap & 1) != 0;
-    bool records_on = (world->blurred >> bitmap & 1) != 0;
+    bool blurred = (world->blurred >> bitmap & 1) != 0;
 
     if (!found->there || !shadow->there)
-        return found->there == shadow->there || (records_on && found->there);
-    return (found->recording == shadow->recording || (records_on && found->recording)) &&
-           (found->bits == shadow->bits || (more && (found->bits & shadow->bits) == shadow->bits));
+        return found->there == shadow->there || (blurred && found->there);
+    return (found->recording == shadow->recording || (blurred && found->recording)) &&
+           (found->bits == shadow->bits ||
+            (blurred && (found->bits & shadow->bits) == shadow->bits));
 }
 
 /* Once the end is COMMITTED the source's own are being removed. */

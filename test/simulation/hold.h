@@ -17,8 +17,6 @@ bool hold_is_whole(const struct world *world);
 /** Put one more back; false: none is left. */
 bool put_back_one(struct world *world);
 
-void add_since(struct world *world, unsigned disk);
-
 /** NULL, or what is wrong with the source's own bitmaps now; at the end. */
 const char *hold_check(const struct world *world);
 const char *hold_check_end(const struct world *world);

@@ -150,10 +150,11 @@ static const char *search_breakage(enum breakage breakage)
 {
     struct settings settings = small_world;
     struct search_result result = {.wrong = NULL};
+    bool two_faults = breakage == BREAK_CHANGE_FORGOTTEN;
 
     settings.breakage = (uint8_t)breakage;
     settings.skips_zeroes = breakage == BREAK_NO_WAIT_FOR_DRAIN;
-    (void)search_run(&settings, 2, 1, true, &result);
+    (void)search_run(&settings, two_faults ? 0 : 2, two_faults ? 2 : 1, true, &result);
     return result.wrong;
 }
 

@@ -35,10 +35,10 @@ static void source_recorded(struct world *world, unsigned disk, unsigned block)
         if (world->shadow[i].there && world->shadow[i].recording)
             world->need[i] |= BIT(block);
         record(&world->user[i], block);
+        record(&world->twin[i], block);
         record(&world->shadow[i], block);
     }
     record(&world->delta[disk], block);
-    record(&world->since[disk], block);
     world->mirror[disk].dirty |= BIT(block);
 }
 
@@ -114,7 +114,6 @@ bool bitmap_clear(struct world *world, unsigned bitmap)
     if (!may_change(world, bitmap))
         return false;
     hold_note_change(world, bitmap);
-    snapshot_note_clear(world, bitmap);
     world->user[bitmap].bits = 0;
     world->shadow[bitmap].bits = 0;
     world->need[bitmap] = 0;
@@ -151,17 +150,16 @@ bool bitmap_toggle_behind(struct world *world, unsigned bitmap)
     return world->source_action.looked && bitmap_toggle(world, bitmap);
 }
 
-/* Nobody sees it behind the look of HOLD, nor where nothing has recorded since the snapshot, nor
- * when the QEMU is gone that has the snapshot (handoff/source.h). */
+/* Nobody sees it behind the look of HOLD (handoff/source.h). */
 bool bitmap_merge(struct world *world, unsigned bitmap)
 {
     uint8_t all = all_blocks(world);
 
-    if (!may_change(world, bitmap) || !world->settings.recording[bitmap] ||
-        world->settings.kind != BF_HANDOFF_TRACKER || world->held[bitmap].there ||
+    if (!may_change(world, bitmap) || !world->settings.recording[bitmap] || is_still(world) ||
+        is_brought(world) || world->held[bitmap].there ||
         world->source_action.to_hold >> bitmap & 1)
         return false;
-    world->merged = 1;
+    world->merged |= BIT(bitmap);
     world->user[bitmap].bits |= all;
     world->shadow[bitmap].bits |= all;
     world->need[bitmap] |= all;
@@ -373,17 +371,27 @@ bool migration_cancel(struct world *world, unsigned unused)
     return true;
 }
 
+/* With the twin goes what shows that something was merged. */
+static bool would_go_unseen(const struct world *world)
+{
+    for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
+        if (world->merged & BIT(i) && world->changed[i] == BF_DROP_NONE)
+            return true;
+    }
+    return false;
+}
+
 bool source_dies(struct world *world, unsigned unused)
 {
     (void)unused;
-    if (!world->source_qemu || is_still(world) || world->merged)
+    if (!world->source_qemu || is_still(world) || would_go_unseen(world))
         return false;
     world->source_qemu = 0;
     world->notices |= NOTICE_GONE;
     memset(world->snapshot, 0, sizeof world->snapshot);
     memset(world->delta, 0, sizeof world->delta);
     memset(world->held, 0, sizeof world->held);
-    memset(world->since, 0, sizeof world->since);
+    memset(world->twin, 0, sizeof world->twin);
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "snapshot.h"
 
+#include "brought.h"
 #include "helpers.h"
 #include "hold.h"
 #include "qemu.h"
@@ -13,7 +14,7 @@ bool snapshot_is_of(const struct world *world, unsigned bitmap, unsigned round)
            world->settings.recording[bitmap] == (round != BF_ROUND_FROZEN);
 }
 
-/* --- the recorders: nothing that is written behind them is missed by any copy that comes later ---
+/* --- the deltas: nothing that is written behind them is missed by any copy that comes later ---
  */
 
 static bool is_of_disk(const struct world *world, unsigned disk, unsigned round)
@@ -44,9 +45,6 @@ static bool record_one(struct world *world)
     action->recorded |= BIT(disk);
     if (action->with_delta && world->settings.breakage != BREAK_DELTA_AFTER_SNAPSHOT)
         add_delta(world, disk);
-    if (world->settings.kind == BF_HANDOFF_TRACKER &&
-        world->settings.breakage != BREAK_SINCE_AFTER_SNAPSHOT)
-        add_since(world, disk);
     return true;
 }
 
@@ -69,13 +67,27 @@ static void merge(struct world *world, unsigned bitmap)
         world->source_action.late_delta |= BIT(disk); /* DELTA_AFTER_SNAPSHOT */
 }
 
+static bool has_twin(const struct world *world)
+{
+    return world->source_action.round == BF_ROUND_RECORDING && !is_brought(world);
+}
+
 static void add(struct world *world, unsigned bitmap)
 {
     if (world->snapshot[bitmap].there)
         broken(world, "a snapshot was added a second time");
     world->snapshot[bitmap] =
         (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
+    if (has_twin(world))
+        world->twin[bitmap] =
+            (struct qemu_bitmap){.there = 1, .recording = 1, .epoch = (uint8_t)world->source.epoch};
     world->source_action.added |= BIT(bitmap);
+}
+
+static void merge_twin(struct world *world, unsigned bitmap)
+{
+    world->twin[bitmap].bits |= world->user[bitmap].bits;
+    world->source_action.twinned |= BIT(bitmap);
 }
 
 static bool copy_one(struct world *world)
@@ -90,10 +102,12 @@ static bool copy_one(struct world *world)
         return false;
     if (!is_possible(world, bitmap))
         action->failed = 1;
-    else if (action->added & BIT(bitmap))
-        merge(world, bitmap);
-    else
+    else if (!(action->added & BIT(bitmap)))
         add(world, bitmap);
+    else if (has_twin(world) && !(action->twinned & BIT(bitmap)))
+        merge_twin(world, bitmap);
+    else
+        merge(world, bitmap);
     return true;
 }
 
@@ -107,7 +121,7 @@ static bool is_anything_left(const struct world *world)
         any = any ||
               (world->snapshot[i].there && snapshot_is_of(world, i, world->source_action.round));
     for (unsigned i = 0; i < world->settings.nr_disks; i++)
-        any = any || world->delta[i].there || world->since[i].there;
+        any = any || world->delta[i].there;
     return any;
 }
 
@@ -122,11 +136,11 @@ void snapshot_sweep(struct world *world)
             action->added |= action->merged |= BIT(i);
         else
             world->snapshot[i] = (struct qemu_bitmap){0};
+        world->twin[i] = (struct qemu_bitmap){0};
+        world->changed[i] = BF_DROP_NONE;
     }
-    for (unsigned i = 0; i < world->settings.nr_disks && action->round == BF_ROUND_RECORDING; i++) {
+    for (unsigned i = 0; i < world->settings.nr_disks && action->round == BF_ROUND_RECORDING; i++)
         world->delta[i] = (struct qemu_bitmap){0};
-        world->since[i] = (struct qemu_bitmap){0};
-    }
 }
 
 static bool begin_late_deltas(struct world *world)
@@ -171,12 +185,4 @@ bool snapshot_is_whole(const struct world *world, unsigned round)
     }
     return world->source_qemu &&
            (world->all_answered || world->settings.breakage == BREAK_UNMERGED_TAKEN_FOR_WHOLE);
-}
-
-void snapshot_note_clear(struct world *world, unsigned bitmap)
-{
-    const struct action *action = &world->source_action;
-
-    if (action->active && action->kind == BF_SOURCE_SNAPSHOT && !(action->merged & BIT(bitmap)))
-        world->blurred |= action->recorded & BIT(world->settings.disk[bitmap]) ? BIT(bitmap) : 0;
 }

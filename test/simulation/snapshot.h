@@ -17,7 +17,4 @@ void snapshot_sweep(struct world *world);
 /** As the answer to INSPECT says. */
 bool snapshot_is_whole(const struct world *world, unsigned round);
 
-/** A user clears it: behind the recorders' beginning, but before it was copied, perhaps. */
-void snapshot_note_clear(struct world *world, unsigned bitmap);
-
 #endif

@@ -164,7 +164,7 @@ static void clean(struct world *world)
     memset(world->delta, 0, sizeof world->delta);
     world->taken = 0;
     memset(world->held, 0, sizeof world->held);
-    memset(world->since, 0, sizeof world->since);
+    memset(world->twin, 0, sizeof world->twin);
 }
 
 /* What takes many commands: one of them; false: none is left. */
@@ -244,16 +244,19 @@ bool source_carry_out(struct world *world, unsigned unused)
 /* --- looking -------------------------------------------------------------------------------------
  */
 
-/* More than the snapshot and what was written since can account for?  (A count tells drivers,
- * unless something has fallen meanwhile: handoff/source.h.) */
-static bool has_outgrown(const struct world *world, unsigned bitmap)
+/* The twin of another epoch is not looked for. */
+static uint8_t compare_with_twin(const struct world *world, unsigned bitmap)
 {
-    uint8_t known = world->snapshot[bitmap].bits | world->since[world->settings.disk[bitmap]].bits;
+    const struct qemu_bitmap *twin = &world->twin[bitmap];
+    int more = __builtin_popcount(world->user[bitmap].bits) - __builtin_popcount(twin->bits);
 
-    return world->settings.kind == BF_HANDOFF_TRACKER && world->settings.recording[bitmap] &&
-           (world->source.state == BF_SOURCE_HOLDING ||
-            world->source.state == BF_SOURCE_EXAMINING) &&
-           world->snapshot[bitmap].there && (world->user[bitmap].bits & ~known) != 0;
+    if (!twin->there || twin->epoch != world->source.epoch ||
+        (world->source.state != BF_SOURCE_HOLDING && world->source.state != BF_SOURCE_EXAMINING))
+        return BF_DROP_NONE;
+    if (more < 0 && world->settings.breakage != BREAK_CLEAR_UNNOTICED)
+        return BF_DROP_BITMAP_CLEARED;
+    return more > 0 && world->settings.breakage != BREAK_TWIN_UNCOMPARED ? BF_DROP_BITMAP_CHANGED
+                                                                         : BF_DROP_NONE;
 }
 
 uint8_t source_compare(const struct world *world, unsigned bitmap)
@@ -263,6 +266,8 @@ uint8_t source_compare(const struct world *world, unsigned bitmap)
 
     if (is_brought(world)) /* it may be on its way already */
         return BF_DROP_BITMAP_UNSEEN;
+    if (world->changed[bitmap] && world->settings.breakage != BREAK_CHANGE_FORGOTTEN)
+        return world->changed[bitmap];
     if (world->settings.breakage == BREAK_CHANGES_UNNOTICED || (world->taken >> bitmap & 1))
         return BF_DROP_NONE; /* that was judged when it was taken away */
     if (!user->there)
@@ -274,9 +279,9 @@ uint8_t source_compare(const struct world *world, unsigned bitmap)
     if (world->generation[bitmap] != world->watched_generation[bitmap] &&
         world->settings.breakage != BREAK_CLEAR_UNNOTICED)
         return BF_DROP_BITMAP_CLEARED;
-    if (has_outgrown(world, bitmap))
-        return BF_DROP_BITMAP_CHANGED;
-    if (!recording && (world->served >> bitmap & 1) && user->bits != world->served_bits[bitmap])
+    if (recording)
+        return compare_with_twin(world, bitmap);
+    if ((world->served >> bitmap & 1) && user->bits != world->served_bits[bitmap])
         return BF_DROP_BITMAP_CHANGED; /* what was announced the helper remembers */
     return BF_DROP_NONE;
 }
@@ -431,6 +436,7 @@ bool source_crash(struct world *world, unsigned carried_out)
         carry_out(world);
     stop_serving(world);
     world->taken = 0;
+    memset(world->changed, 0, sizeof world->changed);
     world->all_answered = 0;
     memset(&world->source, 0, sizeof world->source);
     memset(world->source_disks, 0, sizeof world->source_disks);

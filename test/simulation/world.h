@@ -49,8 +49,9 @@ enum {
     X(SOURCE_RAN_UNNOTICED)                                                                        \
     X(COPY_RAN_UNNOTICED)                                                                          \
     X(HELD_BEFORE_JUDGED)                                                                          \
-    X(PUT_BACK_WITHOUT_SINCE)                                                                      \
-    X(SINCE_AFTER_SNAPSHOT)                                                                        \
+    X(PUT_BACK_SNAPSHOT)                                                                           \
+    X(TWIN_UNCOMPARED)                                                                             \
+    X(CHANGE_FORGOTTEN)                                                                            \
     X(HELD_CLEANED_AWAY)                                                                           \
     X(HELD_OF_OLD_EPOCH_FORGOTTEN)                                                                 \
     X(UNHELD_UNEXAMINED)                                                                           \
@@ -161,6 +162,7 @@ struct action {
     uint8_t recorded; /* SNAPSHOT: disks, so far */
     uint8_t late_delta;
     uint8_t added; /* SNAPSHOT: bitmaps, so far */
+    uint8_t twinned;
     uint8_t merged;
     uint8_t late;      /* ARM: the guest ran before */
     uint8_t committed; /* COMMIT: bitmaps, by its transactions so far */
@@ -192,7 +194,7 @@ struct world {
     uint8_t confirmed; /* the destination has said that the guest runs there */
     struct qemu_bitmap user[BITMAPS];
     struct qemu_bitmap held[BITMAPS]; /* marks */
-    struct qemu_bitmap since[DISKS];
+    struct qemu_bitmap twin[BITMAPS];
     struct qemu_bitmap shadow[BITMAPS]; /* what the user's would be if nobody had touched them */
     struct qemu_bitmap snapshot[BITMAPS];
     struct qemu_bitmap delta[DISKS];
@@ -226,11 +228,12 @@ struct world {
     struct journal dest_journal;
     uint8_t source_helper; /* enum helper */
     uint8_t dest_helper;
-    uint8_t merged;       /* others have merged something into a bitmap */
-    uint8_t taken;        /* bitmaps of which the source's helper knows that it holds them */
-    uint8_t all_answered; /* of the last SNAPSHOT, and it knows that */
-    uint8_t served;       /* bitmaps that can be pulled */
-    uint8_t served_delta; /* disks */
+    uint8_t merged;           /* bitmaps into which others have merged something */
+    uint8_t taken;            /* bitmaps of which the source's helper knows that it holds them */
+    uint8_t changed[BITMAPS]; /* an enum bf_drop, as it has seen before the pause */
+    uint8_t all_answered;     /* of the last SNAPSHOT, and it knows that */
+    uint8_t served;           /* bitmaps that can be pulled */
+    uint8_t served_delta;     /* disks */
     uint8_t served_epoch;
     uint8_t served_bits[BITMAPS];
     uint8_t served_delta_bits[DISKS];

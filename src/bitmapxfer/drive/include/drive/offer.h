@@ -92,6 +92,8 @@ struct bf_offer_bitmap {
     bool stays;                /* ... and could not be removed */
     bool recording;            /* as offered: what it becomes; see BF_HANDOFF_STILL */
     uint32_t held_epoch;       /* source: it is taken away, with a mark of that epoch; or 0 */
+    struct bf_known twin;      /* source: what it should be, its count alone; as last looked at */
+    uint8_t changed;           /* source: an enum bf_drop, seen before the pause; or BF_DROP_NONE */
     struct bf_known own;       /* source, of a united one: its own part, behind the snapshot */
     struct bf_known announced; /* the snapshot, in the source's layout */
     bool served;               /* destination: the snapshot can be, or was, fetched */

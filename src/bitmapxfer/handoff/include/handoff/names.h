@@ -35,7 +35,8 @@ enum bf_temporary_kind {
                           as it lets go of it; the only one that is persistent */
     BF_TEMPORARY_HELD, /* source, index of the bitmap: a mark that it was taken away for the time
                           of the migration */
-    BF_TEMPORARY_SINCE, /* source, index of the disk: records since the snapshot */
+    BF_TEMPORARY_TWIN, /* source, index of the bitmap; records: got what that had, so it is the same
+                          from then on, if nobody but the guest changes that */
     BF_NR_TEMPORARY_KINDS
 };
 

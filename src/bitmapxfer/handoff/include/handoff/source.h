@@ -38,29 +38,33 @@
  * left and nothing voided this.  The source's copies are only touched when the destination has said
  * that the guest runs there.
  *
+ * TWIN: with each snapshot of a recording bitmap another one is begun that records, and gets all
+ * that it has.  From then on the two are the same, if nobody but the guest changes the bitmap. QEMU
+ * counts both at one moment, and an unequal count says that somebody has cleared, switched or
+ * merged something: what is carried would not be what the bitmap is, and it is dropped.
+ *
  * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
- * still change must be examined then.  But from t1 on a recording bitmap is its snapshot together
- * with what SINCE has recorded, if nobody changes it.  So when the migration begins it is judged,
- * marked, and taken out of QEMU: nobody stores it and nobody changes it any more.  Whoever cleans
- * up puts back what is marked and not there, after any crash, unless the end is COMMITTED; if QEMU
- * dies meanwhile, it is absent.  Behind the look somebody may still clear such a bitmap, switch it
- * off or remove it: then it is what it was, or records on, here and there: more than needed, never
- * less.
+ * still change must be examined then.  But the twin is the bitmap, too.  So when the migration
+ * begins the bitmap is judged, marked, and taken out of QEMU: nobody stores it and nobody changes
+ * it any more.  Whoever cleans up puts back what is marked and not there, after any crash, unless
+ * the end is COMMITTED; if QEMU dies meanwhile, it is absent.  Behind the look somebody may still
+ * clear such a bitmap, switch it off or remove it: then it is what it was, or records on, here and
+ * there: more than needed, never less.
  *
  * Frozen bitmaps are not held.  Who switches one on behind the look would find it gone, and frozen
  * at the destination, where it would miss what was written since; and QEMU has no transaction that
  * fails for a bitmap that records.  They stay, QEMU stores them, and EXAMINING looks at them when
  * no write can come any more; what is held needs no second look.
  *
- * What nobody sees: a bitmap that a user merges into a recording one after t1, if that has no more
- * bits then than its snapshot and SINCE have together, or if the QEMU that has these is gone.  What
- * it got by that is lost on the way.  If it has more it is dropped (BITMAP_CHANGED).
+ * What nobody sees: what a user merges into a recording bitmap in the milliseconds between that
+ * look and the removal; and, where it was not taken out, what he merges after the look if the QEMU
+ * that has the twin is gone before EXAMINING.  What it got by that is lost on the way.  The same of
+ * a clear and a merge that together leave the count as it was.
  *
  * With a mirror that skips zeroes (QEMU 10.1 and later) a bitmap that is cleared, or removed and
- * made anew, at any time after the drain was seen can lose a block (a value written but not yet
- * mirrored, the clear, a zero: never sent).  A clear is noticed by a count that fell; one that is
- * followed by as many writes is not.  Deltas that end in the pause have no such hole: with those
- * QEMUs feed TOO_BUSY as soon as the state is DRAINING.
+ * made anew, behind the look and after the drain was seen can lose a block (a value written but not
+ * yet mirrored, the clear, a zero: never sent).  Deltas that end in the pause have no such hole:
+ * with those QEMUs feed TOO_BUSY as soon as the state is DRAINING.
  *
  * Pure: no fd, clock or memory of its own.  A driver pumps it:
  *
@@ -187,13 +191,13 @@ enum bf_source_wish_kind {
                            any  more: the move fails) */
     BF_SOURCE_SNAPSHOT, /* first remove what an earlier try of this epoch has left.  @with_delta:
                            for each disk with bitmaps of @round that are not dropped -add
-                           (recording) DELTA, the finest granularity among them; RECORDING of
-                           TRACKER: and SINCE. Then, of each of these bitmaps,
-                           block-dirty-bitmap-add disabled SNAPSHOT of this epoch with the same
-                           granularity, -merge from the bitmap.  Plain commands, one bitmap after
-                           the other: a transaction would wait for the I/O of the mirrors, and what
-                           is written meanwhile is in DELTA.  A busy bitmap is waited for within the
-                           driver's deadline.
+                           (recording) DELTA, the finest granularity among them.  Then, of each of
+                           these bitmaps, block-dirty-bitmap-add SNAPSHOT of this epoch, disabled,
+                           with the same granularity, -merge from the bitmap; before that, RECORDING
+                           but not NATIVE: the same with TWIN, recording.  Plain commands, one
+                           bitmap after the other: a transaction would wait for the I/O of the
+                           mirrors, and what is written meanwhile is in DELTA.  A busy bitmap is
+                           waited for within the driver's deadline.
                            -> DONE with @drops: CLEARED for a bitmap that holds less than the offer
                            said; REFUSED: what was made is removed again; UNKNOWN: INSPECT may only
                            find snapshots whose last answer was seen, for one that was added and not
@@ -210,15 +214,16 @@ enum bf_source_wish_kind {
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
                               queries that were sent after this wish count */
     BF_SOURCE_HOLD, /* judge, like EXAMINING, each carried recording bitmap of a mirrored disk that
-                       nobody but bitferry is to bring; and if all is well and its SNAPSHOT and
-                       SINCE are there: -add the mark HELD of this epoch, and when that is there
-                       -remove the bitmap.  Plain commands, for a transaction waits for the I/O of
-                       the mirrors; none once the guest is paused.  Repeatable.
+                       nobody but bitferry is to bring; and if all is well and its TWIN is there:
+                       -add the mark HELD of this epoch, and when that is there -remove the bitmap.
+                       Plain commands, for a transaction waits for the I/O of the mirrors; none once
+                       the guest is paused.  Repeatable.
                        -> DONE with @held: all of those that are carried are held; REFUSED, UNKNOWN
                        (again) */
     BF_SOURCE_INSPECT, /* query-named-block-nodes and query-migrate.  DOUBTING, RESUMING: what is
                           there. EXAMINING: compare all bitmaps that are not held with the offer
-                          (gone, cleared, switched on or off; frozen ones by digest) - in the paused
+                          (gone, cleared, switched on or off; recording ones by the count of
+                          TWIN, frozen ones by digest) - in the paused
                           QEMU, or, where the guest has already left, in its image (QEMU stores
                           persistent ones at inactivation and forgets them), BITMAP_UNSEEN where
                           neither can be had.
@@ -230,7 +235,7 @@ enum bf_source_wish_kind {
                           REFUSED  (copies are left: reported) */
     BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, whose bitmap is
                           not there, in one transaction: -add the bitmap as it was offered, -merge
-                          SNAPSHOT and SINCE of that epoch, -remove the mark; then remove every bitmap
+                          TWIN of that epoch, -remove it and the mark; then remove every bitmap
                           of ours from QEMU in one transaction, delete carriers.  With no QEMU there
                           is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
