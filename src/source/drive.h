@@ -107,6 +107,7 @@ struct source_drive {
     uint32_t cursor;       /* how far a wish of many steps is */
     size_t run_at;         /* how far bf_live_run_each() is */
     uint8_t *drops;        /* of the wish, one per bitmap */
+    bool *marked;          /* HOLD, one per disk */
     struct source_snapping snapping;
     struct source_reading *reading; /* SERVE, by block status */
     bool no_spill;                  /* nothing else would do */

@@ -28,7 +28,8 @@ static int init_machine(struct source_drive *drive, struct bf_error *err)
 
     drive->disks = calloc(offer->nr_disks + 1U, sizeof *drive->disks);
     drive->drops = calloc(offer->nr_bitmaps + 1U, 1);
-    if (!drive->disks || !drive->drops)
+    drive->marked = calloc(offer->nr_disks + 1U, sizeof *drive->marked);
+    if (!drive->disks || !drive->drops || !drive->marked)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for one more move");
     if (drive->ledger.has_record)
         r = bf_source_resume(&drive->machine, offer->kind, offer->states, offer->nr_bitmaps,
@@ -153,6 +154,7 @@ void source_closed_one(struct source_drive *drive)
     source_release_domain(drive);
     free(drive->disks);
     free(drive->drops);
+    free(drive->marked);
     free(drive->reading);
     source_images_free(drive->images);
     if (drive->closed)

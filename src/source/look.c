@@ -36,7 +36,7 @@ const struct bf_live_bitmap *source_find_temporary(const struct source_drive *dr
                                                    enum bf_temporary_kind kind, uint32_t index)
 {
     char name[BF_TEMPORARY_NAME_MAX + 1];
-    bool of_disk = kind == BF_TEMPORARY_DELTA;
+    bool of_disk = kind == BF_TEMPORARY_DELTA || kind == BF_TEMPORARY_HELD;
     uint32_t disk = of_disk ? index : drive->offer.states[index].disk;
 
     return source_find(drive, seen, disk,

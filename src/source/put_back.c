@@ -1,8 +1,8 @@
 /* What HOLD has taken away is put back, before CLEAN takes away all that is ours: each bitmap as it
- * was offered, with all that was written meanwhile, in one transaction.  The mark of each says so,
- * and in which epoch; so it does not matter who held it and how often we were cut short.
+ * was offered, with all that was written meanwhile, in one transaction.  The mark of its disk says
+ * so, and in which epoch; so it does not matter who held it and how often we were cut short.
  *
- *     look  ->  for each: add the bitmap, merge its twin, remove twin and mark
+ *     look  ->  for each: add the bitmap, merge its twin, remove that
  *           ->  the rest of CLEAN
  */
 #include "drive.h"
@@ -90,21 +90,17 @@ static void put_back(struct source_drive *drive, uint32_t index, struct bf_live_
     const struct bf_offer_bitmap *bitmap = &offer->bitmaps[index];
     uint32_t disk = offer->states[index].disk;
     const char *node = offer->disks[disk].node;
-    uint32_t epoch = bitmap->held_epoch;
     char twin[BF_TEMPORARY_NAME_MAX + 1];
-    char mark[BF_TEMPORARY_NAME_MAX + 1];
     struct bf_live_publish publish = {
         .final = {.node = node,
                   .name = bitmap->name,
                   .granularity_bytes = bitmap->granularity_bytes,
                   .recording = true,
                   .persistent = bitmap->persistent && !drive->put_back_transient},
-        .snapshot = bf_offer_temporary(offer, epoch, BF_TEMPORARY_TWIN, index, twin),
+        .snapshot = bf_offer_temporary(offer, bitmap->held_epoch, BF_TEMPORARY_TWIN, index, twin),
     };
 
     bf_live_actions_publish(actions, &publish);
-    bf_live_actions_remove(actions, node,
-                           bf_offer_temporary(offer, epoch, BF_TEMPORARY_HELD, index, mark));
     drive->drops[index] = SENT;
 }
 
@@ -160,26 +156,45 @@ static bool must_activate(const struct source_drive *drive)
 
 /* --- looking --- */
 
-static bool is_held_of_ours(const struct source_drive *drive, uint32_t disk, const char *text,
+static bool is_there(const struct source_drive *drive, const struct bf_live_disk *seen,
+                     uint32_t epoch, enum bf_temporary_kind kind, uint32_t index)
+{
+    char name[BF_TEMPORARY_NAME_MAX + 1];
+
+    return bf_live_disk_bitmap(seen, bf_offer_temporary(&drive->offer, epoch, kind, index, name)) !=
+           NULL;
+}
+
+/* If it is there it was not taken yet, or somebody has made another: that is the bitmap now. */
+static bool is_held(const struct source_drive *drive, const struct bf_live_disk *seen,
+                    uint32_t epoch, uint32_t index)
+{
+    return is_there(drive, seen, epoch, BF_TEMPORARY_TWIN, index) &&
+           !is_there(drive, seen, epoch, BF_TEMPORARY_LEFT, index) &&
+           !bf_live_disk_bitmap(seen, drive->offer.bitmaps[index].name);
+}
+
+static bool is_mark_of_ours(const struct source_drive *drive, uint32_t disk, const char *text,
                             struct bf_temporary_name *ret_name)
 {
     return bf_temporary_name_decode(text, ret_name) && ret_name->kind == BF_TEMPORARY_HELD &&
            memcmp(ret_name->move_id, drive->offer.move_id, BF_MOVE_ID_BYTES) == 0 &&
-           ret_name->index < drive->offer.nr_bitmaps &&
-           drive->offer.states[ret_name->index].disk == disk;
+           ret_name->index == disk;
 }
 
-/* If it is there it was not taken yet, or somebody has made another: that is the bitmap now. */
 static void look_at(struct source_drive *drive, uint32_t disk, const struct bf_live_disk *seen)
 {
     struct bf_temporary_name name;
 
     for (uint32_t i = 0; seen && i < seen->nr_bitmaps; i++) {
-        if (!is_held_of_ours(drive, disk, seen->bitmaps[i].name, &name))
+        if (!is_mark_of_ours(drive, disk, seen->bitmaps[i].name, &name))
             continue;
-        drive->offer.bitmaps[name.index].held_epoch = name.epoch;
-        if (!bf_live_disk_bitmap(seen, drive->offer.bitmaps[name.index].name))
-            drive->drops[name.index] = TO_PUT_BACK;
+        for (uint32_t j = 0; j < drive->offer.nr_bitmaps; j++) {
+            if (drive->offer.states[j].disk != disk || !is_held(drive, seen, name.epoch, j))
+                continue;
+            drive->offer.bitmaps[j].held_epoch = name.epoch;
+            drive->drops[j] = TO_PUT_BACK;
+        }
     }
 }
 

@@ -22,22 +22,48 @@ static bool may_hold(const struct world *world, unsigned bitmap)
             source_compare(world, bitmap) == BF_DROP_NONE);
 }
 
-/* A mark beside its bitmap says nothing; alone it says that we hold that. */
-static bool is_held(const struct world *world, unsigned bitmap)
+static struct qemu_bitmap *mark_of(struct world *world, unsigned bitmap)
 {
-    return world->held[bitmap].there && !world->user[bitmap].there;
+    return &world->held[world->settings.disk[bitmap]];
 }
 
+/* What it consists of while it is not there. */
+static const struct qemu_bitmap *rest_of(const struct world *world, unsigned bitmap)
+{
+    return world->settings.recording[bitmap] && world->settings.breakage != BREAK_PUT_BACK_SNAPSHOT
+               ? &world->twin[bitmap]
+               : &world->snapshot[bitmap]; /* HOLD_FROZEN takes those, too */
+}
+
+/* On a disk that is marked whatever is not there and has a twin, unless that stays. */
+static bool is_held(const struct world *world, unsigned bitmap)
+{
+    const struct qemu_bitmap *mark = &world->held[world->settings.disk[bitmap]];
+    bool recording = world->settings.recording[bitmap];
+    const struct qemu_bitmap *twin = recording ? &world->twin[bitmap] : rest_of(world, bitmap);
+
+    return mark->there && twin->there && twin->epoch == mark->epoch && !world->left[bitmap].there &&
+           !world->user[bitmap].there &&
+           (recording || world->settings.breakage == BREAK_HOLD_FROZEN);
+}
+
+/* What was marked as one that stays does so. */
 static void look(struct world *world)
 {
     world->source_action.looked = 1;
     for (unsigned i = 0; i < world->settings.nr_bitmaps; i++) {
-        if (is_held(world, i))
+        if (is_held(world, i)) {
             world->taken |= (uint8_t)(1u << i);
-        else if (world->settings.recording[i] && world->user[i].there)
+            continue;
+        }
+        if (world->settings.recording[i] && world->user[i].there)
             world->changed[i] = source_compare(world, i);
+        if (world->left[i].there)
+            continue;
         if (may_hold(world, i))
             world->source_action.to_hold |= (uint8_t)(1u << i);
+        else if (world->twin[i].there)
+            world->source_action.to_leave |= (uint8_t)(1u << i);
     }
 }
 
@@ -45,34 +71,41 @@ void hold_note_change(struct world *world, unsigned bitmap)
 {
     bool to_hold = world->source_action.to_hold >> bitmap & 1;
 
-    if (to_hold || world->held[bitmap].there)
+    if (to_hold || (mark_of(world, bitmap)->there && !world->left[bitmap].there))
         world->blurred |= (uint8_t)(1u << bitmap);
 }
 
-static void mark(struct world *world, unsigned bitmap)
+static void mark(struct qemu_bitmap *mark, const struct world *world)
 {
-    world->held[bitmap] = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
+    *mark = (struct qemu_bitmap){.there = 1, .epoch = (uint8_t)world->source.epoch};
 }
 
 static void take(struct world *world, unsigned bitmap)
 {
     world->taken |= (uint8_t)(1u << bitmap);
     world->user[bitmap].there = 0;
+    world->source_action.to_hold &= (uint8_t) ~(1u << bitmap);
 }
 
-/* The first of two steps that is still to be done. */
+static void mark_left(struct world *world)
+{
+    unsigned bitmap = (unsigned)__builtin_ctz(world->source_action.to_leave);
+
+    world->source_action.to_leave &= (uint8_t) ~(1u << bitmap);
+    if (world->settings.breakage != BREAK_LEFT_UNMARKED)
+        mark(&world->left[bitmap], world);
+}
+
+/* Its disk's mark first, if that is not there yet. */
 static void mark_or_take(struct world *world, unsigned bitmap)
 {
-    bool marked = world->held[bitmap].there;
-
-    if (world->settings.breakage == BREAK_TAKEN_BEFORE_MARKED && world->user[bitmap].there)
-        take(world, bitmap);
-    else if (!marked)
-        mark(world, bitmap);
+    if (world->settings.breakage == BREAK_TAKEN_BEFORE_MARKED && world->user[bitmap].there &&
+        !mark_of(world, bitmap)->there)
+        world->user[bitmap].there = 0;
+    else if (!mark_of(world, bitmap)->there)
+        mark(mark_of(world, bitmap), world);
     else
         take(world, bitmap);
-    if (is_held(world, bitmap))
-        world->source_action.to_hold &= (uint8_t) ~(1u << bitmap);
 }
 
 bool hold_one(struct world *world)
@@ -85,6 +118,10 @@ bool hold_one(struct world *world)
     }
     if (world->source_action.to_hold == 0)
         return false;
+    if (world->source_action.to_leave != 0) {
+        mark_left(world);
+        return true;
+    }
     mark_or_take(world, (unsigned)__builtin_ctz(world->source_action.to_hold));
     return true;
 }
@@ -102,21 +139,16 @@ bool hold_is_whole(const struct world *world)
 /* What it is when it is put back now. */
 static struct qemu_bitmap consists_of(const struct world *world, unsigned bitmap)
 {
-    bool recording = world->settings.recording[bitmap]; /* HOLD_FROZEN takes others, too */
-    const struct qemu_bitmap *from =
-        recording && world->settings.breakage != BREAK_PUT_BACK_SNAPSHOT ? &world->twin[bitmap]
-                                                                         : &world->snapshot[bitmap];
-
-    return (struct qemu_bitmap){.there = world->held[bitmap].epoch == from->epoch,
-                                .recording = recording,
-                                .bits = from->bits};
+    return (struct qemu_bitmap){.there = 1,
+                                .recording = world->settings.recording[bitmap],
+                                .bits = rest_of(world, bitmap)->bits};
 }
 
-static bool may_put_back(const struct world *world, unsigned bitmap)
+static bool may_put_back(struct world *world, unsigned bitmap)
 {
-    return world->held[bitmap].there &&
+    return is_held(world, bitmap) &&
            (world->settings.breakage != BREAK_HELD_OF_OLD_EPOCH_FORGOTTEN ||
-            world->held[bitmap].epoch == world->source.epoch);
+            mark_of(world, bitmap)->epoch == world->source.epoch);
 }
 
 bool put_back_one(struct world *world)
@@ -127,9 +159,8 @@ bool put_back_one(struct world *world)
         if (!may_put_back(world, i))
             continue;
         world->taken &= (uint8_t) ~(1u << i);
-        if (is_held(world, i))
-            world->user[i] = consists_of(world, i);
-        world->held[i] = (struct qemu_bitmap){0};
+        world->user[i] = consists_of(world, i);
+        world->twin[i] = (struct qemu_bitmap){0};
         return true;
     }
     return false;

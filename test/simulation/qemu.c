@@ -156,7 +156,7 @@ bool bitmap_merge(struct world *world, unsigned bitmap)
     uint8_t all = all_blocks(world);
 
     if (!may_change(world, bitmap) || !world->settings.recording[bitmap] || is_still(world) ||
-        is_brought(world) || world->held[bitmap].there ||
+        is_brought(world) || world->held[world->settings.disk[bitmap]].there ||
         world->source_action.to_hold >> bitmap & 1)
         return false;
     world->merged |= BIT(bitmap);
@@ -391,6 +391,7 @@ bool source_dies(struct world *world, unsigned unused)
     memset(world->snapshot, 0, sizeof world->snapshot);
     memset(world->delta, 0, sizeof world->delta);
     memset(world->held, 0, sizeof world->held);
+    memset(world->left, 0, sizeof world->left);
     memset(world->twin, 0, sizeof world->twin);
     return true;
 }

@@ -164,6 +164,7 @@ static void clean(struct world *world)
     memset(world->delta, 0, sizeof world->delta);
     world->taken = 0;
     memset(world->held, 0, sizeof world->held);
+    memset(world->left, 0, sizeof world->left);
     memset(world->twin, 0, sizeof world->twin);
 }
 

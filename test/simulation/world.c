@@ -273,6 +273,7 @@ static bool nothing_left(const struct world *world)
     return memcmp(world->snapshot, none, sizeof world->snapshot) == 0 &&
            memcmp(world->delta, none, sizeof world->delta) == 0 &&
            memcmp(world->held, none, sizeof world->held) == 0 &&
+           memcmp(world->left, none, sizeof world->left) == 0 &&
            memcmp(world->twin, none, sizeof world->twin) == 0 &&
            memcmp(world->loaded, none, sizeof world->loaded) == 0 &&
            memcmp(world->dest_delta, none, sizeof world->dest_delta) == 0 &&

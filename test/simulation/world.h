@@ -56,6 +56,7 @@ enum {
     X(HELD_OF_OLD_EPOCH_FORGOTTEN)                                                                 \
     X(UNHELD_UNEXAMINED)                                                                           \
     X(HOLD_FROZEN)                                                                                 \
+    X(LEFT_UNMARKED)                                                                               \
     X(TAKEN_BEFORE_MARKED)
 
 enum breakage {
@@ -155,8 +156,9 @@ struct action {
     uint8_t round;
     uint8_t with_delta;
     uint8_t put_back;
-    uint8_t looked;   /* HOLD */
-    uint8_t to_hold;  /* HOLD: bitmaps, as that look judged them */
+    uint8_t looked;  /* HOLD */
+    uint8_t to_hold; /* HOLD: bitmaps, as that look judged them */
+    uint8_t to_leave;
     uint8_t held;     /* HOLD: all recording ones that are carried */
     uint8_t swept;    /* SNAPSHOT: what an earlier try has left */
     uint8_t recorded; /* SNAPSHOT: disks, so far */
@@ -193,7 +195,8 @@ struct world {
     uint8_t retired;
     uint8_t confirmed; /* the destination has said that the guest runs there */
     struct qemu_bitmap user[BITMAPS];
-    struct qemu_bitmap held[BITMAPS]; /* marks */
+    struct qemu_bitmap held[DISKS]; /* marks */
+    struct qemu_bitmap left[BITMAPS];
     struct qemu_bitmap twin[BITMAPS];
     struct qemu_bitmap shadow[BITMAPS]; /* what the user's would be if nobody had touched them */
     struct qemu_bitmap snapshot[BITMAPS];

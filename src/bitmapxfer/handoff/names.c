@@ -7,7 +7,7 @@
 
 static const char *const kind_names[BF_NR_TEMPORARY_KINDS] = {
     "snapshot", "delta",  "tracker", "native", "united", "repair",
-    "loaded",   "ldelta", "kept",    "held",   "twin"};
+    "loaded",   "ldelta", "kept",    "held",   "left",   "twin"};
 
 const char *bf_temporary_name_encode(const struct bf_temporary_name *name,
                                      char buf[BF_TEMPORARY_NAME_MAX + 1])

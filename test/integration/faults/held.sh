@@ -89,6 +89,26 @@ hold "the migration is cancelled" 10 11
 cancel
 back "the migration is cancelled" failed
 
+# What a user has removed or changed before is left as it is, and is not put back either.
+add_bitmap source vda removed recording persistent
+add_bitmap source vda merged recording persistent
+: >"$scratch/source.log"
+start_move
+wait_move source "$leaving" installed
+add_witness
+qmp source block-dirty-bitmap-remove '{"node":"vda","name":"removed"}'
+qmp source block-dirty-bitmap-merge '{"node":"vda","target":"merged","bitmaps":["old"]}'
+guest_writes source vda 8
+qmp source migrate '{"uri":"exec:cat >/dev/null"}'
+wait_for 30 in_log source 'HOLDING -> INSTALLED'
+held "two were changed" 9
+equal "1 2 3 8 9" "$(dirty_granules source vda merged)" "the one that was changed, while the guest migrates"
+cancel
+back "two were changed" failed
+equal "" "$(bitmap source vda removed)" "the one that was removed"
+equal "1 2 3 8 9 40" "$(dirty_granules source vda merged)" "the one that was changed"
+qmp source block-dirty-bitmap-remove '{"node":"vda","name":"merged"}'
+
 hold "the move is aborted" 12 13
 order source abort --quiet "$leaving"
 back "the move is aborted" aborted
@@ -123,7 +143,7 @@ back "not taken" failed
 
 end_qemu source
 qemu-img check -q "$image_source" || die "the source's image is damaged"
-equal "stored: 5 10 11 12 13 14 15 16 17 18 19 20 40" "$(stored_granules "$image_source" new)" "stored at the end"
+equal "stored: 5 8 9 10 11 12 13 14 15 16 17 18 19 20 40" "$(stored_granules "$image_source" new)" "stored at the end"
 equal "stored: 1 2 3" "$(stored_granules "$image_source" old)" "stored at the end"
 
 # source_again: another QEMU on its image

@@ -33,8 +33,9 @@ enum bf_temporary_kind {
     BF_TEMPORARY_LOADED_DELTA, /* ... and the same of the delta */
     BF_TEMPORARY_KEPT, /* source, index of the disk: the delta again, which QEMU puts into the image
                           as it lets go of it; the only one that is persistent */
-    BF_TEMPORARY_HELD, /* source, index of the bitmap: a mark that it was taken away for the time
-                          of the migration */
+    BF_TEMPORARY_HELD, /* source, index of the disk: a mark that bitmaps are being taken away for
+                          the time of the migration: those that have a twin, ... */
+    BF_TEMPORARY_LEFT, /* ... but not this mark; index of the bitmap */
     BF_TEMPORARY_TWIN, /* source, index of the bitmap; records: got what that had, so it is the same
                           from then on, if nobody but the guest changes that */
     BF_NR_TEMPORARY_KINDS

@@ -45,11 +45,12 @@
  *
  * HOLDING: persistent bitmaps would be stored by QEMU while the guest is paused, and what users can
  * still change must be examined then.  But the twin is the bitmap, too.  So when the migration
- * begins the bitmap is judged, marked, and taken out of QEMU: nobody stores it and nobody changes
- * it any more.  Whoever cleans up puts back what is marked and not there, after any crash, unless
- * the end is COMMITTED; if QEMU dies meanwhile, it is absent.  Behind the look somebody may still
- * clear such a bitmap, switch it off or remove it: then it is what it was, or records on, here and
- * there: more than needed, never less.
+ * begins the bitmap is judged, its disk is marked, and it is taken out of QEMU: nobody stores it
+ * and nobody changes it any more.  Whoever cleans up puts back what is not there though it has a
+ * twin on a marked disk, after any crash, unless the end is COMMITTED (a bitmap that stays, for it
+ * was changed or removed, has a mark of its own); if QEMU dies meanwhile, it is absent.  Behind the
+ * look somebody may still clear such a bitmap, switch it off or remove it: then it is what it was,
+ * or records on, here and there: more than needed, never less.
  *
  * Frozen bitmaps are not held.  Who switches one on behind the look would find it gone, and frozen
  * at the destination, where it would miss what was written since; and QEMU has no transaction that
@@ -215,7 +216,8 @@ enum bf_source_wish_kind {
                               queries that were sent after this wish count */
     BF_SOURCE_HOLD, /* judge, like EXAMINING, each carried recording bitmap of a mirrored disk that
                        nobody but bitferry is to bring; and if all is well and its TWIN is there:
-                       -add the mark HELD of this epoch, and when that is there -remove the bitmap.
+                       -add the mark LEFT of each that has a TWIN and stays, then HELD of its
+                       disk, and when these are there -remove the bitmap.
                        Plain commands, for a transaction waits for the I/O of the mirrors; none once
                        the guest is paused.  Repeatable.
                        -> DONE with @held: all of those that are carried are held; REFUSED, UNKNOWN
@@ -233,9 +235,10 @@ enum bf_source_wish_kind {
                           the image (never in one that the destination has open too), else a
                           tombstone in the manifest.  Repeatable.  -> DONE,  UNKNOWN  (again),
                           REFUSED  (copies are left: reported) */
-    BF_SOURCE_CLEAN,   /* stop serving; @put_back: for each mark HELD, of any epoch, whose bitmap is
-                          not there, in one transaction: -add the bitmap as it was offered, -merge
-                          TWIN of that epoch, -remove it and the mark; then remove every bitmap
+    BF_SOURCE_CLEAN,   /* stop serving; @put_back: on each disk with HELD, of any epoch, for each
+                          bitmap that is not there and has TWIN but not LEFT of that epoch, in one
+                          transaction: -add the bitmap as it was offered, -merge TWIN, -remove that;
+                          then remove every bitmap
                           of ours from QEMU in one transaction, delete carriers.  With no QEMU there
                           is nothing to remove.  Repeatable.
                           -> DONE, UNKNOWN (again) */
