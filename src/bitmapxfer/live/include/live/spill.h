@@ -4,6 +4,10 @@
  * removal of the node makes QEMU store all of them.  That last step holds QEMU's main loop: it
  * grows with the bitmaps in the file, so a guest with large bitmaps wants one bitmap a file.
  *
+ * From QEMU 8 on, to add or remove a node waits for what mirrors have in flight, and the guest with
+ * it.  With QEMU 10.0 and later it can be added before the mirrors begin (bf_live_carrier_open()),
+ * and made to store what it has without being removed.
+ *
  * Merging needs nodes of equal size, so a carrier has the *source's* size; whoever needs another
  * size rewrites it (model/transform.h, carrier/writer.h).
  */
@@ -26,6 +30,7 @@ struct bf_live_spill {
     uint64_t size_bytes; /* of all the nodes */
     const struct bf_live_spill_item *items;
     uint32_t nr_items;
+    const char *open_node; /* as of bf_live_carrier_open(), for @path; NULL: there is none */
 };
 
 /** Ends: DONE: closed by QEMU, to be read with carrier/reader.h, where every bitmap must be found
@@ -35,5 +40,18 @@ struct bf_live_spill {
 int bf_live_spill(struct bf_live *live, const struct bf_live_spill *spill, uint64_t deadline_ms,
                   bf_live_done_fn done, void *ctx, struct bf_live_op **ret_op,
                   struct bf_error *err);
+
+/** Can carriers be opened before they are written? */
+bool bf_live_can_open_carriers(const struct bf_live *live);
+
+/** The node of the carrier number @index. */
+void bf_live_carrier_node(const struct bf_live *live, uint32_t index,
+                          char buf[BF_LIVE_NODE_NAME_MAX + 1]);
+
+/** Make the carrier at @path, and open it for one spill that is to come.  It stays open until
+ *  bf_live_clean().  Ends: DONE; REFUSED as of bf_live_spill(); UNKNOWN. */
+int bf_live_carrier_open(struct bf_live *live, const char *path, uint64_t size_bytes,
+                         const char *node, uint64_t deadline_ms, bf_live_done_fn done, void *ctx,
+                         struct bf_error *err);
 
 #endif
