@@ -33,6 +33,8 @@ enum {
     NR_START_OPTIONS
 };
 
+enum { PREPARED_TIMEOUT_MS = 2000, SLACK_MS = 1000 };
+
 #define PLAN_OPTIONS                                                                               \
     [OPT_VM] = {.name = "vm",                                                                      \
                 .placeholder = "NAME",                                                             \
@@ -99,9 +101,10 @@ static const struct bf_option start_options[NR_START_OPTIONS] = {
                        .help = "when they are taken and travel, where QEMU mirrors the disks: "
                                "*early*, while it copies, so that next to nothing is left to be "
                                "done when it is ready; *ready*, only then; *auto* is *early* with "
-                               "a QEMU up to 7.2, and *ready* with later ones, of which each file "
-                               "that is opened or closed waits for the mirror's writes that are "
-                               "under way, and the guest with it (0.4 s over 1 Gbit/s)"},
+                               "a QEMU up to 7.2, and with one from 10.0 on if no mirror has begun "
+                               "before this command has ended, else *ready*: of these QEMUs each "
+                               "file that is opened or closed waits for the mirror's writes that "
+                               "are under way, and the guest with it (0.4 s over 1 Gbit/s)"},
     [OPT_HANDOVER] = {.name = "handover",
                       .placeholder = "KIND",
                       .kind = BF_ARGUMENT_TEXT,
@@ -261,6 +264,19 @@ static int make_request(const struct bf_arguments *args, json_t **ret_request, s
     return r;
 }
 
+/* Whoever begins a mirror behind this command gives the daemon the moment that it needs before
+ * that. What goes wrong meanwhile *status* tells. */
+static void await_prepared(struct bf_client *client, const char *id)
+{
+    BF_CLEANUP(json_decrefp)
+    json_t *request = json_pack("{s:s, s:s, s:s, s:i}", "op", "wait", "id", id, "for", "prepared",
+                                "timeout_ms", PREPARED_TIMEOUT_MS);
+    BF_CLEANUP(json_decrefp) json_t *reply = NULL;
+
+    if (request && bf_client_send(client, request, NULL) == 0)
+        (void)bf_client_receive(client, PREPARED_TIMEOUT_MS + SLACK_MS, &reply, NULL);
+}
+
 static int run(const struct bf_arguments *args, struct bf_error *err)
 {
     bool start = args->command->nr_options == NR_START_OPTIONS;
@@ -276,6 +292,8 @@ static int run(const struct bf_arguments *args, struct bf_error *err)
         r = bf_client_call(client, request, &reply, err);
     if (r < 0)
         return r;
+    if (start)
+        await_prepared(client, bf_daemon_text(reply, "id"));
     if (json_is_true(json_object_get(reply, "existing")))
         bf_note(args, "this move was begun before, by the same request");
     if (args->json)
@@ -293,7 +311,9 @@ const struct bf_command bf_start_command = {
     .description =
         "Asks bitferry-source on this host to hand over the bitmaps of a machine that is about to "
         "move to _HOST_, and prints the id of the move.  The daemon then follows QEMU by itself. "
-        "*bitferry expect* is its counterpart on the other host; the two may come in any order.\n"
+        "*bitferry expect* is its counterpart on the other host; the two may come in any order.  "
+        "Begin the mirrors when it has ended: with QEMU 10 it waits, a fraction of a second, until "
+        "QEMU has opened what it is to write bitmaps to while they copy.\n"
         "\n"
         "How each disk goes, by a shared image, in QEMU's migration stream or beside a mirror, is "
         "decided by what both sides find; *bitferry plan* says it before, *bitferry status* while "

@@ -57,14 +57,19 @@ static void give_room_back(const char *path)
         (void)close(fd);
 }
 
+/* QEMU reads what it has opened at each query-named-block-nodes, which fails for all nodes where
+ * that is no image any more. */
 void source_carrier_delete(const struct source_drive *drive, enum bf_round round, uint32_t index)
 {
+    uint8_t opened = round == BF_ROUND_DELTA ? SOURCE_NOT_OPENED : drive->opened[index];
     char path[SOURCE_PATH_BYTES];
 
     source_carrier_draft(drive, round, index, path);
-    (void)unlink(path);
+    if (opened != SOURCE_OPENED)
+        (void)unlink(path);
     source_carrier_path(drive, round, index, path);
-    give_room_back(path);
+    if (opened == SOURCE_NOT_OPENED)
+        give_room_back(path);
     (void)unlink(path);
 }
 

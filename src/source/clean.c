@@ -3,13 +3,18 @@
 
 #include "daemon/log.h"
 
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static void finish(struct source_drive *drive)
 {
+    memset(drive->opened, SOURCE_NOT_OPENED, drive->offer.nr_bitmaps);
     source_carriers_delete(drive);
-    source_answer(drive, BF_SOURCE_DONE);
+    if (drive->machine.state == BF_SOURCE_SWEEPING)
+        source_prepare(drive);
+    else
+        source_answer(drive, BF_SOURCE_DONE);
 }
 
 static void on_cleaned(void *ctx, enum bf_live_end end, const struct bf_error *err)

@@ -64,6 +64,13 @@ struct source_journal {
     struct bf_source_wish next;
 };
 
+/** Has QEMU opened it before (prepare.c)? */
+enum source_opened {
+    SOURCE_NOT_OPENED,
+    SOURCE_OPENED,
+    SOURCE_SPILLED, /* and written once; it reads it still */
+};
+
 struct source_drive {
     struct bf_move *move;
     uv_loop_t *loop;
@@ -111,7 +118,8 @@ struct source_drive {
     struct source_snapping snapping;
     struct source_reading *reading; /* SERVE, by block status */
     bool no_spill;                  /* nothing else would do */
-    uint32_t serving_epoch;         /* whose carriers nbdkit knows; 0: none */
+    uint8_t *opened;        /* per bitmap, an enum source_opened: the carrier of its snapshot */
+    uint32_t serving_epoch; /* whose carriers nbdkit knows; 0: none */
     bool behind; /* SERVE: it is answered, and the carriers that are still to come are written */
     enum source_kept kept; /* of this epoch */
     char migration[32];    /* INSPECT: query-migrate said */
@@ -272,6 +280,16 @@ void source_snapshot(struct source_drive *drive);
 /** Does SNAPSHOT give each bitmap its twin? */
 bool source_takes_twins(const struct source_drive *drive);
 bool source_reads_early(const struct source_drive *drive); /* early.c */
+/** prepare.c: the last part of CLEAN before an offer; ends with its answer. */
+void source_prepare(struct source_drive *drive);
+/** Is there anything to prepare?  Else the mirrors may begin. */
+bool source_can_prepare(const struct source_drive *drive);
+/** The node into which @bitmap's snapshot is to be spilled, for once; NULL: a new one. */
+const char *source_open_carrier(const struct source_drive *drive, uint32_t bitmap,
+                                char buf[BF_LIVE_NODE_NAME_MAX + 1]);
+/** Has each snapshot a carrier that is open? */
+bool source_is_prepared(const struct source_drive *drive);
+
 /** Has QEMU done all that the last SNAPSHOT of this epoch and round wanted? */
 bool source_snapshot_is_whole(const struct source_drive *drive);
 void source_watch_drain(struct source_drive *drive);

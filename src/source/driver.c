@@ -29,7 +29,8 @@ static int init_machine(struct source_drive *drive, struct bf_error *err)
     drive->disks = calloc(offer->nr_disks + 1U, sizeof *drive->disks);
     drive->drops = calloc(offer->nr_bitmaps + 1U, 1);
     drive->marked = calloc(offer->nr_disks + 1U, sizeof *drive->marked);
-    if (!drive->disks || !drive->drops || !drive->marked)
+    drive->opened = calloc(offer->nr_bitmaps + 1U, 1);
+    if (!drive->disks || !drive->drops || !drive->marked || !drive->opened)
         return bf_error_set(err, BF_E_NO_MEMORY, "no memory for one more move");
     if (drive->ledger.has_record)
         r = bf_source_resume(&drive->machine, offer->kind, offer->states, offer->nr_bitmaps,
@@ -155,6 +156,7 @@ void source_closed_one(struct source_drive *drive)
     free(drive->disks);
     free(drive->drops);
     free(drive->marked);
+    free(drive->opened);
     free(drive->reading);
     source_images_free(drive->images);
     if (drive->closed)
@@ -191,6 +193,8 @@ static int begin(struct source_drive *drive, struct bf_error *err)
         return r;
     }
     bf_move_set_phase(drive->move, drive->images ? "looking at the images" : BF_PHASE_LOOKING);
+    if (drive->images)
+        bf_move_reach(drive->move, BF_MILESTONE_PREPARED);
     (void)uv_timer_start(&drive->tick, source_on_tick, TICK_MS, TICK_MS);
     if (drive->begun)
         source_pump(drive);

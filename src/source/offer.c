@@ -268,6 +268,8 @@ void source_survey_offer(struct source_drive *drive)
     struct bf_error err = BF_ERROR_INIT;
     int r = disks ? 0 : bf_error_set(&err, BF_E_NO_MEMORY, "no memory for one more move");
 
+    if (!source_can_prepare(drive))
+        bf_move_reach(drive->move, BF_MILESTONE_PREPARED);
     if (r == 0 && !drive->busy) {
         r = bf_live_survey(bf_qemu_live(drive->qemu), disks, nr_disks, BF_QEMU_DEADLINE_MS,
                            on_surveyed, drive, &err);

@@ -49,6 +49,7 @@ void source_read_spill(struct source_drive *drive)
     const struct bf_offer_disk *disk = &drive->offer.disks[source_item_disk(drive, drive->cursor)];
     char path[SOURCE_PATH_BYTES];
     char name[BF_TEMPORARY_NAME_MAX + 1];
+    char node[BF_LIVE_NODE_NAME_MAX + 1];
     struct bf_live_spill_item item = {
         .node = disk->node,
         .bitmap = source_item_temporary(drive, drive->cursor, name),
@@ -60,7 +61,12 @@ void source_read_spill(struct source_drive *drive)
     struct bf_error err = BF_ERROR_INIT;
 
     source_carrier_draft(drive, drive->wish.round, drive->cursor, path);
-    (void)unlink(path);
+    if (drive->wish.round != BF_ROUND_DELTA)
+        spill.open_node = source_open_carrier(drive, drive->cursor, node);
+    if (spill.open_node)
+        drive->opened[drive->cursor] = SOURCE_SPILLED;
+    else
+        (void)unlink(path);
     if (bf_live_spill(bf_qemu_live(drive->qemu), &spill, BF_QEMU_SPILL_MS, on_spilled, drive,
                       &drive->op, &err) == 0)
         source_op_began(drive);

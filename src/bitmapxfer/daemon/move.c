@@ -20,6 +20,7 @@ static const char *const milestones[BF_NR_MILESTONES] = {
     [BF_MILESTONE_FROZEN] = "frozen",
     [BF_MILESTONE_INSTALLED] = "installed",
     [BF_MILESTONE_COMMITTED] = "committed",
+    [BF_MILESTONE_PREPARED] = "prepared",
 };
 
 const char *bf_move_state_name(enum bf_move_state state)
@@ -211,9 +212,11 @@ void bf_move_reach(struct bf_move *move, enum bf_milestone milestone)
 
 void bf_move_begin_again(struct bf_move *move)
 {
-    if (move->milestones == 0)
+    unsigned kept = move->milestones & 1U << BF_MILESTONE_PREPARED;
+
+    if (move->milestones == kept)
         return;
-    move->milestones = 0;
+    move->milestones = kept;
     bf_move_changed(move);
 }
 

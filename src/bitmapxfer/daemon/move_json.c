@@ -130,7 +130,8 @@ static json_t *milestones_to_json(const struct bf_move *move)
 {
     BF_CLEANUP(json_decrefp) json_t *array = json_array();
 
-    for (enum bf_milestone each = BF_MILESTONE_FROZEN; array && each < BF_NR_MILESTONES; each++) {
+    for (enum bf_milestone each = BF_MILESTONE_FROZEN; array && each <= BF_MILESTONE_COMMITTED;
+         each++) {
         if (bf_move_reached(move, each) &&
             json_array_append_new(array, json_string(bf_milestone_name(each))) < 0)
             return NULL;

@@ -10,6 +10,9 @@ loaded() {
 }
 
 begin_pair
+# Where QEMU keeps carriers open (src/source/prepare.c) their room is not given back for the delta's.
+kept_open=no
+! stores_open || kept_open=yes
 qmp source block-dirty-bitmap-remove '{"node":"vda","name":"old"}'
 add_bitmap source vda second recording persistent
 guest_writes source vda 11
@@ -62,11 +65,16 @@ for bitmap in new second third; do
         equal "${written[$bitmap]}" "$(dirty_granules dest vda $bitmap)" "$bitmap"
         carried=$((carried + 1))
     else
-        equal "dropped PULL_FAILED" "$(row dest $bitmap)" "$bitmap"
+        [[ $kept_open-$(row dest $bitmap) = @(*-dropped PULL_FAILED|yes-dropped SERVE_FAILED) ]] ||
+            die "$bitmap: $(row dest $bitmap)"
         equal "" "$(bitmap dest vda $bitmap)" "$bitmap at the destination"
     fi
 done
-equal "$([ "$BF_CASE" = no-room ] && echo 1 || echo 3)" $carried "bitmaps carried"
+case $BF_CASE-$kept_open in
+no-room-yes) equal 0 $carried "bitmaps carried" ;;
+no-room-no) equal 1 $carried "bitmaps carried" ;;
+*) equal 3 $carried "bitmaps carried" ;;
+esac
 nothing_left "$BF_CASE"
 [ ! -d "$scratch/small" ] || equal filler "$(ls -A "$scratch/small")" "what is left in the full folder"
 ok "$BF_CASE"

@@ -3,7 +3,7 @@
 # mirror that breaks before that costs nothing; behind it all begins anew.  QEMU's own bitmaps, which the test adds
 # when the snapshots have been taken, say what each bitmap has to be in the end.
 . "$(dirname "$0")/lib.sh"
-each background write-blocking anew paused unready
+each background write-blocking anew opened begun-before paused unready
 
 # begin_mirror DISK COPY-MODE: onto the export of that name, held to a byte a second: it copies one buffer
 begin_mirror() {
@@ -114,6 +114,19 @@ begin_waiting() {
     done
 }
 
+# opened: how many carriers the source's QEMU has open
+opened() {
+    qmp source query-named-block-nodes '{"flat":true}' | jq '[.[] | select(."node-name" | test("^bf-.*-c[0-9]+$"))] | length'
+}
+
+# begin_by_itself: nothing is said of when snapshots are to travel
+begin_by_itself() {
+    begin_daemons
+    arriving=$(order dest expect --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/dest.qmp" --disk vda=vda)
+    leaving=$(order source start --quiet --vm ferry --uuid "$uuid" --qmp "$scratch/source.qmp" \
+        --peer "127.0.0.1:$port" --disk vda=vda)
+}
+
 # serve_late DISK...: whoever copies them begins only now; nothing of ours was in the way
 serve_late() {
     local disk
@@ -208,6 +221,45 @@ anew) # the mirror breaks when the trackers record: they may have missed somethi
     complete vda
     guest_writes dest vda 9
     settled "5 6 7 9 10 11"
+    ;;
+opened) # carriers, before the mirror begins, by QEMUs that then let the guest wait for each
+    carriers=0
+    ! stores_open || carriers=2
+    begin_by_itself
+    equal "$carriers" "$(opened)" "carriers that are open when start has ended"
+    kill_daemon source # what it has opened it finds, and opens others
+    begin_daemon source
+    wait_for 30 in_log source 'SWEEPING -> OFFERING'
+    equal "$carriers" "$(opened)" "carriers that are open after a restart"
+    wait_for 30 is 'waiting for the mirrors' phase source "$leaving"
+    equal 2 "$(loaded)" "snapshots at the destination"
+    begin_mirror vda background
+    job_held vda || die "the mirror is ready: nothing is shown"
+    guest_writes source vda 6
+    release_mirror vda
+    wait_move source "$leaving" installed
+    guest_writes source vda 7
+    way_migrate
+    complete vda
+    guest_writes dest vda 9
+    settled "5 6 7 9"
+    ;;
+begun-before) # a mirror, before `start`: then only frozen bitmaps travel with those QEMUs until it is ready
+    snapshots=2
+    ! stores_open || snapshots=1
+    begin_mirror vda background
+    begin_by_itself
+    wait_for 30 waiting source "$leaving"
+    wait_for 30 is "$snapshots" loaded
+    is waiting\ for\ the\ mirrors phase source "$leaving" || die "the source is $(phase source "$leaving")"
+    equal 0 "$(opened)" "carriers that are open"
+    release_mirror vda
+    wait_move source "$leaving" installed
+    guest_writes source vda 7
+    way_migrate
+    complete vda
+    guest_writes dest vda 9
+    settled "5 7 9"
     ;;
 paused) # before the mirror is ready: what was written since the snapshot comes in the pause
     begin_waiting vda

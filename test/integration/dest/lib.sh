@@ -24,6 +24,11 @@ stopped() {
     grep -q '^State:.*stopped' "/proc/${daemon[$1]}/status"
 }
 
+# Can the source's QEMU store bitmaps in a node without closing it?
+stores_open() {
+    qmp source query-commands | jq -e 'any(.[]; .name == "blockdev-set-active")' >/dev/null
+}
+
 # row SIDE BITMAP: what that side tells of it: "carried", "dropped REASON", ...
 row() {
     local id=$arriving

@@ -171,6 +171,7 @@ static int begin(struct bf_move *move, uv_loop_t *loop, unsigned step, struct bf
     driven->timer.data = driven;
     (void)uv_timer_start(&driven->timer, on_step, STEP_MS, STEP_MS);
     move->driver = driven;
+    bf_move_reach(move, BF_MILESTONE_PREPARED);
     return 0;
 }
 

@@ -40,6 +40,7 @@ enum bf_milestone {
     BF_MILESTONE_FROZEN,    /* freeze hand-over: the source may be stopped now */
     BF_MILESTONE_INSTALLED, /* all bits are in the destination's QEMU, as temporaries */
     BF_MILESTONE_COMMITTED, /* under their final names, and read back */
+    BF_MILESTONE_PREPARED,  /* source: the mirrors may begin; before all others, and not listed */
     BF_NR_MILESTONES,
 };
 
