@@ -15,8 +15,12 @@ mode=nbd layers=one
 export LC_ALL=C.UTF-8
 declare -A daemon
 : "${mode:?}" "${layers:?}" "${uuid:?}" "${child=}"
-# Below the ports that the system itself gives out, and some for each test that runs at the time
+# Below the ports that the system itself gives out, and some for each test that runs at the time; a daemon that a test
+# before has left behind (its time was over, and it was killed) has one of its own still.
 port=$((10000 + $$ % 2500 * 8))
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    port=$((port < 29992 ? port + 8 : 10000))
+done
 
 begin_pair() {
     way_images
