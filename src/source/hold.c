@@ -19,9 +19,11 @@
 
 #include <string.h>
 
-/* Bits that are removed without asking whether the guest is paused by now.  Each bitmap of 16.7 M
- * takes QEMU 0.6 ms; 4 and more if it is stored in the image. */
-#define HOLD_BITS_MAX (UINT64_C(64) << 20)
+/* Bits that are removed without asking whether the guest is paused by now: enough of them that QEMU
+ * does not wait for us between them, or fifty bitmaps outlast the memory of a small guest.  Each of
+ * 16.7 M takes it 0.6 ms; 4 and more if it is stored in the image, but what is not removed is
+ * stored in the pause, which takes no less. */
+#define HOLD_BITS_MAX (UINT64_C(256) << 20)
 
 /* A mark has no content: the coarsest that QEMU takes. */
 #define MARK_GRANULARITY_BYTES (UINT64_C(1) << 31)
