@@ -194,11 +194,11 @@ static bool marked(struct source_drive *drive, enum bf_live_end end, const struc
     return end == BF_LIVE_DONE;
 }
 
-/* Send them, if there are any; then @then. */
+/* Send them, if there are any; then @then.  Where there is no memory for one, nothing is taken. */
 static void run_marks(struct source_drive *drive, struct bf_live_actions *actions,
                       bf_live_done_fn done, void (*then)(struct source_drive *drive))
 {
-    if (json_array_size(actions->list) > 0 && !too_late(drive)) {
+    if ((json_array_size(actions->list) > 0 || actions->broken) && !too_late(drive)) {
         run(drive, actions, done);
         return;
     }

@@ -147,6 +147,17 @@ settled() {
     nothing_left "$BF_CASE"
 }
 
+# goes_over NEW-GRANULES: vda's mirror copies on, and the guest follows
+goes_over() {
+    release_mirror vda
+    wait_move source "$leaving" installed
+    guest_writes source vda 7
+    way_migrate
+    complete vda
+    guest_writes dest vda 9
+    settled "$1"
+}
+
 copy_mode=background
 left_alone=()
 if [ "$BF_CASE" = anew ]; then
@@ -214,13 +225,7 @@ anew) # the mirror breaks when the trackers record: they may have missed somethi
     equal 2 "$(loaded)" "snapshots at the destination"
     mirror_again vda background
     guest_writes source vda 11
-    release_mirror vda
-    wait_move source "$leaving" installed
-    guest_writes source vda 7
-    way_migrate
-    complete vda
-    guest_writes dest vda 9
-    settled "5 6 7 9 10 11"
+    goes_over "5 6 7 9 10 11"
     ;;
 opened) # carriers, before the mirror begins, by QEMUs that then let the guest wait for each
     carriers=0
@@ -236,13 +241,7 @@ opened) # carriers, before the mirror begins, by QEMUs that then let the guest w
     begin_mirror vda background
     job_held vda || die "the mirror is ready: nothing is shown"
     guest_writes source vda 6
-    release_mirror vda
-    wait_move source "$leaving" installed
-    guest_writes source vda 7
-    way_migrate
-    complete vda
-    guest_writes dest vda 9
-    settled "5 6 7 9"
+    goes_over "5 6 7 9"
     ;;
 begun-before) # a mirror, before `start`: then only frozen bitmaps travel with those QEMUs until it is ready
     snapshots=2
@@ -253,13 +252,7 @@ begun-before) # a mirror, before `start`: then only frozen bitmaps travel with t
     wait_for 30 is "$snapshots" loaded
     is waiting\ for\ the\ mirrors phase source "$leaving" || die "the source is $(phase source "$leaving")"
     equal 0 "$(opened)" "carriers that are open"
-    release_mirror vda
-    wait_move source "$leaving" installed
-    guest_writes source vda 7
-    way_migrate
-    complete vda
-    guest_writes dest vda 9
-    settled "5 7 9"
+    goes_over "5 7 9"
     ;;
 paused) # before the mirror is ready: what was written since the snapshot comes in the pause
     begin_waiting vda

@@ -210,10 +210,10 @@ enum bf_source_wish_kind {
                            serving until CLEAN.  -> DONE with @drops (SERVE_FAILED), REFUSED (all).
                            DONE may come when all is summed up and can be read: who fetches what is
                            not written yet waits for it */
-    BF_SOURCE_WATCH_DRAIN, /* note for each bitmap what a later CLEARED is judged by, then poll
-                              query-block-jobs: for each disk with recording bitmaps, when
+    BF_SOURCE_WATCH_DRAIN, /* poll query-block-jobs: for each disk with recording bitmaps, when
                               `len` = `offset` or `actively-synced` is seen -> DRAINED.  Only
-                              queries that were sent after this wish count */
+                              queries that were sent after this wish count.  At once where a mirror
+                              sends all that it has not sent yet */
     BF_SOURCE_HOLD, /* judge, like EXAMINING, each carried recording bitmap of a mirrored disk that
                        nobody but bitferry is to bring; and if all is well and its TWIN is there:
                        -add the mark LEFT of each that has a TWIN and stays, then HELD of its
